@@ -1,0 +1,19 @@
+"""Names that the docstring examples use, and thread counts, so that three frameworks can share a machine."""
+
+import os
+
+# Before any framework starts its thread pools.
+for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _docstring_names(doctest_namespace: dict[str, object]) -> None:
+    """Give every docstring example NumPy; the adapters' modules import their own framework."""
+    doctest_namespace["np"] = np

@@ -1,0 +1,45 @@
+"""The mathematics of INDIAN (INNA), the inertial Newton optimizer, as pure functions that need no framework.
+
+- `indian_core.dynamics`: one step, in phase form and in velocity form;
+- `indian_core.schedules`: step sizes;
+- `indian_core.hyperparameters`: ranges, defaults and error messages;
+- `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
+- `indian_core.reference`: the plain NumPy loop that the adapters are tested against.
+"""
+
+from indian_core.dynamics import (
+    StepCoefficients,
+    initial_phase,
+    initial_velocity,
+    phase_from_velocity,
+    phase_step,
+    post_form,
+    pre_form,
+    velocity_from_phase,
+    velocity_step,
+    weight_decay_step,
+)
+from indian_core.hyperparameters import DEFAULTS, check
+from indian_core.momentum_sgd import from_momentum_sgd, to_momentum_sgd
+from indian_core.schedules import Constant, LogarithmicDecay, PowerDecay, assumption_1
+
+__all__ = [
+    "DEFAULTS",
+    "Constant",
+    "LogarithmicDecay",
+    "PowerDecay",
+    "StepCoefficients",
+    "assumption_1",
+    "check",
+    "from_momentum_sgd",
+    "initial_phase",
+    "initial_velocity",
+    "phase_from_velocity",
+    "phase_step",
+    "post_form",
+    "pre_form",
+    "to_momentum_sgd",
+    "velocity_from_phase",
+    "velocity_step",
+    "weight_decay_step",
+]

@@ -1,0 +1,272 @@
+"""One step of INDIAN: the phase form of the paper, the velocity form of the adapters, and the way between them.
+
+Symbols: θ parameters, ψ phase variable, m velocity, g gradient at θ, γ step size of this step, α viscous damping,
+β Newton damping, s initial speed, λ weight decay. Source: Castera, Bolte, Févotte, Pauwels, "An Inertial Newton
+Algorithm for Deep Learning" (2019), equation (11) and §5.2.1.
+
+Every function uses operators only, so it runs unchanged on Python numbers, NumPy arrays, torch tensors, JAX tracers and
+Keras tensors, elementwise and in their dtype, differentiable wherever they are.
+"""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+__all__ = [
+    "StepCoefficients",
+    "initial_phase",
+    "initial_velocity",
+    "phase_from_velocity",
+    "phase_step",
+    "post_form",
+    "pre_form",
+    "velocity_from_phase",
+    "velocity_step",
+    "weight_decay_step",
+]
+
+Array: TypeAlias = Any
+"""An array of any framework: NumPy, torch, JAX, TensorFlow."""
+
+Scalar: TypeAlias = Any
+"""A Python number, or an array of any framework with no dimensions."""
+
+_SMALLEST_DIVISOR: Final = 0.25
+"""Below this |1 − αγ| the post form leans on the old velocity, because dividing by it would amplify rounding errors."""
+
+
+class StepCoefficients(NamedTuple):
+    """One step in velocity form as a linear map of (θ, m, g). `velocity_step` applies it.
+
+    With m′ = m + ``velocity_decay`` θ, the velocity after weight decay::
+
+        m⁺ = velocity_velocity m′ + velocity_gradient g
+        θ⁺ = θ + theta_decay θ + theta_velocity m′ + theta_next_velocity m⁺ + theta_gradient g
+
+    A coefficient that is the Python number 0 marks a term that is absent.
+
+    Attributes:
+        theta_decay: −γλ.
+        velocity_decay: −γλ(1/β − α).
+        velocity_velocity: ρ = 1 − αγ.
+        velocity_gradient: −γ(1 − αβ); on a first step, plus what the initial velocity adds.
+        theta_velocity: γ in pre form; 0 in post form unless ρ is small.
+        theta_next_velocity: 0 in pre form; γ/ρ in post form unless ρ is small.
+        theta_gradient: −γβ in pre form, −γ(β − γ)/ρ in post form; −γs on a first step in pre form.
+    """
+
+    theta_decay: Scalar
+    velocity_decay: Scalar
+    velocity_velocity: Scalar
+    velocity_gradient: Scalar
+    theta_velocity: Scalar
+    theta_next_velocity: Scalar
+    theta_gradient: Scalar
+
+    def ascent(self) -> "StepCoefficients":
+        """The same step for the gradient −g: it maximizes.
+
+        Example:
+            >>> pre_form(0.5, alpha=1.0, beta=0.25).ascent().theta_gradient
+            0.125
+        """
+        return self._replace(velocity_gradient=-self.velocity_gradient, theta_gradient=-self.theta_gradient)
+
+
+def pre_form(
+    step_size: Scalar,
+    alpha: Scalar,
+    beta: Scalar,
+    *,
+    initial_speed: Scalar = 1.0,
+    weight_decay: Scalar = 0.0,
+    first: Scalar = False,
+) -> StepCoefficients:
+    """Coefficients of a step that moves θ by the velocity *before* the step.
+
+    For code that updates in place in an order of its own choosing: θ first, then m.
+
+    Args:
+        step_size: γ of this step, >= 0.
+        alpha: α >= 0.
+        beta: β > 0.
+        initial_speed: s, the initial speed: θ̇(0) = −s g₀.
+        weight_decay: λ >= 0.
+        first: Whether this is the first step of these parameters, as a bool or as a number 0 or 1. The velocity handed
+            to a first step is zero; that the true one is (β − s) g₀ is in the coefficients.
+
+    Returns:
+        Coefficients of the same kind as the arguments (Python numbers, tensors, tracers).
+
+    Example:
+        >>> pre_form(0.5, alpha=1.0, beta=0.25).theta_velocity
+        0.5
+    """
+    rho = 1 - alpha * step_size
+    start = first * (beta - initial_speed)
+    return StepCoefficients(
+        theta_decay=-step_size * weight_decay,
+        velocity_decay=-step_size * weight_decay * (1 / beta - alpha),
+        velocity_velocity=rho,
+        velocity_gradient=rho * start - step_size * (1 - alpha * beta),
+        theta_velocity=step_size,
+        theta_next_velocity=0.0,
+        theta_gradient=step_size * (start - beta),
+    )
+
+
+def post_form(
+    step_size: Scalar,
+    alpha: Scalar,
+    beta: Scalar,
+    *,
+    initial_speed: Scalar = 1.0,
+    weight_decay: Scalar = 0.0,
+    first: Scalar = False,
+) -> StepCoefficients:
+    """Coefficients of the same step, moving θ by the velocity *after* the step.
+
+    For compilers: the new velocity can overwrite the old one before θ is touched, so no copy of it is needed. Where
+    ρ = 1 − αγ is near 0 the old velocity cannot be recovered from the new one; from |ρ| = 1/4 downwards its share moves
+    to ``theta_velocity``, so that the step is exact to rounding for every γ, ρ = 0 included. The old velocity
+    m = (m⁺ − (coefficient) g)/ρ enters with the share 1 − w, the new one with w = ρ²/max(|ρ|, 1/4)².
+
+    Args:
+        step_size: γ of this step, >= 0.
+        alpha: α >= 0.
+        beta: β > 0.
+        initial_speed: s, the initial speed: θ̇(0) = −s g₀.
+        weight_decay: λ >= 0.
+        first: Whether this is the first step of these parameters, as a bool or as a number 0 or 1.
+
+    Returns:
+        Coefficients of the same kind as the arguments. ``theta_velocity`` is exactly 0 wherever |ρ| >= 1/4.
+
+    Example:
+        >>> post_form(0.5, alpha=1.0, beta=0.25).theta_next_velocity
+        1.0
+        >>> post_form(0.5, alpha=2.0, beta=0.25).theta_velocity  # ρ = 0
+        0.5
+    """
+    pre = pre_form(step_size, alpha, beta, initial_speed=initial_speed, weight_decay=weight_decay, first=first)
+    rho = pre.velocity_velocity
+    # max(|ρ|, 1/4) written with operators; exactly |ρ| where that is the larger.
+    excess = abs(rho) - _SMALLEST_DIVISOR
+    divisor = _SMALLEST_DIVISOR + (excess + abs(excess)) / 2
+    theta_next_velocity = step_size * rho / (divisor * divisor)
+    later_gradient = -step_size * (1 - alpha * beta)
+    theta_velocity = step_size * (1 - rho * rho / (divisor * divisor))
+    start = first * (beta - initial_speed)
+    return pre._replace(
+        theta_velocity=theta_velocity,
+        theta_next_velocity=theta_next_velocity,
+        theta_gradient=theta_velocity * start - step_size * beta - theta_next_velocity * later_gradient,
+    )
+
+
+def velocity_step(
+    theta: Array | None, velocity: Array, gradient: Array, coefficients: StepCoefficients
+) -> tuple[Array, Array]:
+    """Take one step in velocity form.
+
+    Args:
+        theta: θ; None is allowed where there is no weight decay.
+        velocity: m, of θ's shape; zero on a first step.
+        gradient: g, of θ's shape.
+        coefficients: From `pre_form` or `post_form`.
+
+    Returns:
+        The displacement θ⁺ − θ and the new velocity m⁺.
+
+    Example:
+        >>> velocity_step(1.0, 0.0, 2.0, pre_form(0.5, alpha=1.0, beta=0.25, first=True))
+        (-1.0, -1.5)
+    """
+    c = coefficients
+    velocity = _plus(velocity, c.velocity_decay, theta)
+    next_velocity = c.velocity_velocity * velocity + c.velocity_gradient * gradient
+    displacement = c.theta_gradient * gradient
+    displacement = _plus(displacement, c.theta_velocity, velocity)
+    displacement = _plus(displacement, c.theta_next_velocity, next_velocity)
+    displacement = _plus(displacement, c.theta_decay, theta)
+    return displacement, next_velocity
+
+
+def phase_step(
+    theta: Array, phase: Array, gradient: Array, step_size: Scalar, alpha: Scalar, beta: Scalar
+) -> tuple[Array, Array]:
+    """Take one step in phase form, equation (11) of the paper.
+
+    Args:
+        theta: θ.
+        phase: ψ, of θ's shape.
+        gradient: g, of θ's shape.
+        step_size: γ of this step.
+        alpha: α >= 0.
+        beta: β > 0.
+
+    Returns:
+        θ⁺ and ψ⁺.
+
+    Example:
+        >>> phase_step(1.0, 0.5, 2.0, 0.5, alpha=1.0, beta=0.5)
+        (0.5, 0.5)
+    """
+    rate = (1 / beta - alpha) * theta - phase / beta
+    return theta + step_size * (rate - beta * gradient), phase + step_size * rate
+
+
+def weight_decay_step(theta: Array, step_size: Scalar, weight_decay: Scalar) -> Array:
+    """θ after weight decay, (1 − γλ)θ; it comes before a phase step, takes no gradient and leaves ψ alone.
+
+    To first order in γ it is the penalty (λ/2β)‖θ‖² of the loss. The velocity form has it in its coefficients.
+
+    Example:
+        >>> weight_decay_step(2.0, step_size=0.5, weight_decay=0.5)
+        1.5
+    """
+    return (1 - step_size * weight_decay) * theta
+
+
+def initial_phase(theta: Array, gradient: Array, alpha: Scalar, beta: Scalar, initial_speed: Scalar = 1.0) -> Array:
+    """ψ₀ = (1 − αβ)θ₀ − (β² − βs)g₀, which gives the initial velocity θ̇(0) = −s g₀ (paper, §5.2.1, for s = 1).
+
+    Example:
+        >>> initial_phase(2.0, 4.0, alpha=1.0, beta=0.5)
+        2.0
+    """
+    return phase_from_velocity(theta, initial_velocity(gradient, beta, initial_speed), alpha, beta)
+
+
+def initial_velocity(gradient: Array, beta: Scalar, initial_speed: Scalar = 1.0) -> Array:
+    """m₀ = (β − s)g₀: the velocity without the gradient's own share −βg, so that their sum is −s g₀.
+
+    Example:
+        >>> initial_velocity(4.0, beta=0.5)
+        -2.0
+    """
+    return (beta - initial_speed) * gradient
+
+
+def velocity_from_phase(theta: Array, phase: Array, alpha: Scalar, beta: Scalar) -> Array:
+    """m = ((1 − αβ)θ − ψ)/β.
+
+    Example:
+        >>> velocity_from_phase(2.0, 2.0, alpha=1.0, beta=0.5)
+        -2.0
+    """
+    return ((1 - alpha * beta) * theta - phase) / beta
+
+
+def phase_from_velocity(theta: Array, velocity: Array, alpha: Scalar, beta: Scalar) -> Array:
+    """ψ = (1 − αβ)θ − βm.
+
+    Example:
+        >>> phase_from_velocity(2.0, -2.0, alpha=1.0, beta=0.5)
+        2.0
+    """
+    return (1 - alpha * beta) * theta - beta * velocity
+
+
+def _plus(total: Array, coefficient: Scalar, array: Array | None) -> Array:
+    """Total + coefficient · array, or ``total`` itself where the term is absent."""
+    absent = isinstance(coefficient, int | float) and coefficient == 0
+    return total if absent else total + coefficient * array

@@ -1,0 +1,171 @@
+"""The hyperparameters of the method: names, defaults, ranges and error messages, for every adapter."""
+
+import math
+import numbers
+from typing import Any, Final, NamedTuple
+
+__all__ = [
+    "DEFAULTS",
+    "MOMENTUM",
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "RANGES",
+    "Defaults",
+    "Range",
+    "check",
+    "check_flag",
+    "check_number",
+    "check_whole_number",
+]
+
+
+class Defaults(NamedTuple):
+    """Default hyperparameters of INDIAN, the same in every adapter.
+
+    Attributes:
+        learning_rate: Step size γ. Chosen, with ``alpha`` and ``beta``, from the measurements that
+            ``python -m experiments defaults`` prints.
+        alpha: Viscous damping α.
+        beta: Newton damping β.
+        initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (arXiv 1905.12278, §5.2.1).
+        weight_decay: Decay rate λ.
+    """
+
+    learning_rate: float = 0.1
+    alpha: float = 0.5
+    beta: float = 0.1
+    initial_speed: float = 1.0
+    weight_decay: float = 0.0
+
+
+DEFAULTS: Final = Defaults()
+
+
+class Range(NamedTuple):
+    """The values that a hyperparameter may take: the finite numbers from ``minimum`` to ``maximum``.
+
+    Attributes:
+        minimum: The smallest value.
+        exclusive: Whether ``minimum`` itself is left out.
+        maximum: The largest value.
+    """
+
+    minimum: float = -math.inf
+    exclusive: bool = False
+    maximum: float = math.inf
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            return False
+        return self.minimum <= float(value) <= self.maximum and not (self.exclusive and value == self.minimum)
+
+    def __str__(self) -> str:
+        if self.minimum == -math.inf:
+            return "a finite number"
+        if self.maximum < math.inf:
+            return f"a number in {'(' if self.exclusive else '['}{self.minimum:g}, {self.maximum:g}]"
+        return f"a finite number {'>' if self.exclusive else '>='} {self.minimum:g}"
+
+
+NON_NEGATIVE: Final = Range(0.0)
+POSITIVE: Final = Range(0.0, exclusive=True)
+MOMENTUM: Final = Range(0.0, maximum=1.0)
+
+RANGES: Final = {
+    "lr": NON_NEGATIVE,
+    "learning_rate": NON_NEGATIVE,
+    "alpha": NON_NEGATIVE,
+    "beta": POSITIVE,
+    "initial_speed": Range(),
+    "weight_decay": NON_NEGATIVE,
+}
+
+
+def check(**hyperparameters: Any) -> None:
+    """Raise an error unless every hyperparameter lies in its range.
+
+    Args:
+        **hyperparameters: Values by name, the names being keys of `RANGES`. A value is a Python or NumPy number, or an
+            array of any framework that holds exactly one real number.
+
+    Raises:
+        TypeError: A value is not a number.
+        ValueError: A value is out of its range, not finite, or an array of more or fewer than one number.
+
+    Example:
+        >>> check(alpha=0.5, beta=0.1)
+        >>> check(beta=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: beta must be a finite number > 0, got 0
+    """
+    for name, value in hyperparameters.items():
+        check_number(name, value, RANGES[name])
+
+
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """Raise an error unless ``value``, the argument ``name``, is one real number in ``allowed``.
+
+    Raises:
+        TypeError: ``value`` is not a number.
+        ValueError: ``value`` is out of range, not finite, or an array of more or fewer than one number.
+
+    Example:
+        >>> check_number("power", float("nan"), NON_NEGATIVE)
+        Traceback (most recent call last):
+        ...
+        ValueError: power must be a finite number >= 0, got nan
+    """
+    number = _single_number(name, value, allowed)
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{name} must be {allowed}, got {number!r} of type {type(number).__name__}")
+    if number not in allowed:
+        raise ValueError(f"{name} must be {allowed}, got {number!r}")
+
+
+def check_whole_number(name: str, value: Any) -> None:
+    """Raise an error unless ``value``, the argument ``name``, is an integer >= 0.
+
+    Raises:
+        TypeError: ``value`` is not an integer.
+        ValueError: ``value`` is negative.
+
+    Example:
+        >>> check_whole_number("warmup_steps", -1)
+        Traceback (most recent call last):
+        ...
+        ValueError: warmup_steps must be an integer >= 0, got -1
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer >= 0, got {value!r} of type {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
+
+
+def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
+    """Raise an error unless ``value``, the argument ``name``, is a bool, or None where ``optional``.
+
+    Raises:
+        TypeError: ``value`` is anything else.
+
+    Example:
+        >>> check_flag("maximize", "no")
+        Traceback (most recent call last):
+        ...
+        TypeError: maximize must be True or False, got 'no' of type str
+    """
+    if isinstance(value, bool) or (optional and value is None):
+        return
+    allowed = "True, False or None" if optional else "True or False"
+    raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+
+
+def _single_number(name: str, value: Any, allowed: Range) -> Any:
+    """The Python number inside a one-element array of any framework; anything else unchanged."""
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return value
+    if math.prod(shape) != 1:
+        raise ValueError(f"{name} must be {allowed}, got an array of shape {tuple(shape)}")
+    # TensorFlow's tensors have no item(); their NumPy counterparts do.
+    return value.item() if hasattr(value, "item") else value.numpy().item()
