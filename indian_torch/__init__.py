@@ -1,0 +1,11 @@
+"""INDIAN (INNA), the inertial Newton optimizer, for PyTorch."""
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError("indian_torch needs PyTorch; install it with: pip install 'indian[torch]'") from error
+
+from indian_torch.lr_scheduler import LogarithmicDecayLR, PowerDecayLR
+from indian_torch.optimizer import INDIAN, INNA
+
+__all__ = ["INDIAN", "INNA", "LogarithmicDecayLR", "PowerDecayLR"]

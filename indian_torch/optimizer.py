@@ -1,0 +1,144 @@
+"""INDIAN as a `torch.optim.Optimizer`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
+
+from indian_core.dynamics import phase_from_velocity
+from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
+from indian_torch.step import step_group
+
+__all__ = ["INDIAN", "INNA"]
+
+
+class INDIAN(Optimizer):
+    r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
+
+    With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``lr``), viscous damping :math:`\alpha`
+    and Newton damping :math:`\beta`, a step is
+
+    .. math::
+        \theta \leftarrow \theta + \gamma m - \gamma\beta g, \qquad
+        m \leftarrow (1 - \alpha\gamma) m - \gamma (1 - \alpha\beta) g,
+
+    which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
+    rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
+
+    Parameter groups may have their own ``lr``, ``alpha``, ``beta``, ``initial_speed`` and ``weight_decay``. The state
+    of a parameter is ``velocity``, of its shape and dtype, and ``step``, the number of steps it has taken.
+
+    Args:
+        params: Parameters or parameter groups, real or complex, of any floating dtype.
+        lr: Step size γ >= 0; a number or a tensor of one element.
+        alpha: Viscous damping α >= 0.
+        beta: Newton damping β > 0.
+        initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
+        maximize: Maximize instead of minimize.
+        foreach: Update all tensors of a group in a few calls; None: whenever possible, that is unless one of the next
+            two flags is set.
+        differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
+        capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph.
+
+    Raises:
+        TypeError: A hyperparameter is not a number, or a flag not a bool.
+        ValueError: A hyperparameter is out of its range, there are no parameters, or ``foreach`` is True together with
+            ``differentiable`` or ``capturable``.
+
+    Example:
+        >>> model = torch.nn.Linear(4, 1)
+        >>> optimizer = INDIAN(model.parameters(), lr=0.1, alpha=0.5, beta=0.1)
+        >>> loss = model(torch.ones(8, 4)).square().mean()
+        >>> loss.backward()
+        >>> optimizer.step()
+        >>> optimizer.state[model.weight]["velocity"].shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = DEFAULTS.learning_rate,
+        alpha: float | Tensor = DEFAULTS.alpha,
+        beta: float | Tensor = DEFAULTS.beta,
+        *,
+        initial_speed: float | Tensor = DEFAULTS.initial_speed,
+        weight_decay: float | Tensor = DEFAULTS.weight_decay,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        hyperparameters = {
+            "lr": lr,
+            "alpha": alpha,
+            "beta": beta,
+            "initial_speed": initial_speed,
+            "weight_decay": weight_decay,
+        }
+        flags = {
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        _check_group(hyperparameters | flags)
+        super().__init__(params, hyperparameters | flags)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; its hyperparameters are checked as those of the constructor."""
+        if isinstance(param_group, dict):
+            _check_group(self.defaults | param_group)
+        super().add_param_group(param_group)
+
+    @_use_grad_for_differentiable
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step; parameters without a gradient stay as they are.
+
+        Args:
+            closure: Reevaluates the model, calls ``backward`` and returns the loss.
+
+        Returns:
+            What ``closure`` returned, or None.
+
+        Raises:
+            RuntimeError: A gradient is sparse. No parameter has changed by then.
+        """
+        self._accelerator_graph_capture_health_check()
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        active = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        if any(p.grad.layout is not torch.strided for params in active for p in params):
+            raise RuntimeError("INDIAN does not support sparse gradients")
+        for group, params in zip(self.param_groups, active, strict=True):
+            step_group(group, params, [self.state[p] for p in params])
+        return loss
+
+    def phase(self, param: Tensor) -> Tensor:
+        """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
+
+        Raises:
+            ValueError: The parameter has not taken a step: ψ₀ depends on its first gradient.
+        """
+        if "velocity" not in self.state.get(param, {}):
+            raise ValueError("the phase of a parameter is defined from its first step on")
+        group = next(group for group in self.param_groups if any(p is param for p in group["params"]))
+        return phase_from_velocity(param.detach(), self.state[param]["velocity"], group["alpha"], group["beta"])
+
+
+INNA = INDIAN
+
+
+def _check_group(group: dict[str, Any]) -> None:
+    check(**{name: value for name, value in group.items() if name in RANGES})
+    for name in ("maximize", "differentiable", "capturable"):
+        check_flag(name, group[name])
+    check_flag("foreach", group["foreach"], optional=True)
+    for name in ("differentiable", "capturable"):
+        if group["foreach"] and group[name]:
+            raise ValueError(f"foreach must be False or None where {name} is True, got True")
