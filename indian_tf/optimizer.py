@@ -1,0 +1,162 @@
+"""INDIAN as a Keras 3 optimizer, for every backend."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
+from indian_core.hyperparameters import DEFAULTS, check
+
+__all__ = ["INDIAN", "INNA"]
+
+
+@keras.saving.register_keras_serializable(package="indian")
+class INDIAN(keras.optimizers.Optimizer):
+    r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
+
+    With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
+    :math:`\alpha` and Newton damping :math:`\beta`, a step is
+
+    .. math::
+        \theta \leftarrow \theta + \gamma m - \gamma\beta g, \qquad
+        m \leftarrow (1 - \alpha\gamma) m - \gamma (1 - \alpha\beta) g,
+
+    which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
+    rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
+
+    Each trainable variable has a velocity of its shape and dtype, and a step count, so that a variable which gets its
+    first gradient late starts then.
+
+    Args:
+        learning_rate: Step size γ >= 0: a number, a `keras.optimizers.schedules.LearningRateSchedule` or a function
+            without arguments that returns it.
+        alpha: Viscous damping α >= 0.
+        beta: Newton damping β > 0.
+        initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². It
+            acts on the velocity too, unlike in Keras' own optimizers. None means 0. Variables can be exempted with
+            `exclude_from_weight_decay`.
+        clipnorm: If set, each gradient is clipped to this norm.
+        clipvalue: If set, each entry of a gradient is clipped to this absolute value.
+        global_clipnorm: If set, all gradients together are clipped to this norm.
+        use_ema: Whether to keep an exponential moving average of the variables.
+        ema_momentum: Momentum of that average.
+        ema_overwrite_frequency: Steps after which the average overwrites the variables; None: at the end of training.
+        loss_scale_factor: If set, the loss is scaled by it and the gradients by its inverse.
+        gradient_accumulation_steps: If set, the gradients of so many steps are averaged into one update.
+        name: Name of the optimizer.
+        **kwargs: Passed to `keras.optimizers.Optimizer`.
+
+    Raises:
+        TypeError: A hyperparameter is not a number.
+        ValueError: A hyperparameter is out of its range.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        >>> model.compile(optimizer=INDIAN(learning_rate=0.1, alpha=0.5, beta=0.1), loss="mse")
+        >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = DEFAULTS.learning_rate,
+        alpha: float = DEFAULTS.alpha,
+        beta: float = DEFAULTS.beta,
+        *,
+        initial_speed: float = DEFAULTS.initial_speed,
+        weight_decay: float | None = DEFAULTS.weight_decay,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "indian",
+        **kwargs: Any,
+    ) -> None:
+        check(alpha=alpha, beta=beta, initial_speed=initial_speed)
+        if weight_decay is not None:
+            check(weight_decay=weight_decay)
+        if not callable(learning_rate):
+            check(learning_rate=learning_rate)
+            learning_rate = float(learning_rate)
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+        self.alpha = float(alpha)
+        self.beta = float(beta)
+        self.initial_speed = float(initial_speed)
+
+    def build(self, variables: list[Any]) -> None:
+        """Create the velocity and the step count of each variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        self._steps = [self.add_variable((), dtype="int32", name=f"{v.name}_step") for v in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take one step of one variable."""
+        index = self._get_variable_index(variable)
+        velocity, step = self._velocities[index], self._steps[index]
+        # In bfloat16, 1 − αγ would be 1.
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        dtype = "float32" if dtype in ("float16", "bfloat16") else dtype
+        coefficients = pre_form(
+            ops.cast(learning_rate, dtype),
+            self.alpha,
+            self.beta,
+            initial_speed=self.initial_speed,
+            weight_decay=(self.weight_decay or 0.0) if self._use_weight_decay(variable) else 0.0,
+            first=ops.cast(ops.equal(step, 0), dtype),
+        )
+        displacement, next_velocity = velocity_step(
+            ops.cast(variable, dtype),
+            ops.cast(velocity, dtype),
+            ops.cast(ops.convert_to_tensor(gradient), dtype),
+            coefficients,
+        )
+        self.assign_add(variable, ops.cast(displacement, variable.dtype))
+        self.assign(velocity, ops.cast(next_velocity, velocity.dtype))
+        self.assign_add(step, 1)
+
+    def phase(self, variable: Any) -> Any:
+        """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
+
+        Raises:
+            ValueError: The variable has not taken a step (ψ₀ depends on its first gradient), or is unknown.
+        """
+        self._check_variables_are_known([variable])
+        index = self._get_variable_index(variable)
+        if int(ops.convert_to_numpy(self._steps[index])) == 0:
+            raise ValueError("the phase of a variable is defined from its first step on")
+        velocity = ops.convert_to_tensor(self._velocities[index])
+        return phase_from_velocity(ops.convert_to_tensor(variable), velocity, self.alpha, self.beta)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return super().get_config() | {
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "initial_speed": self.initial_speed,
+        }
+
+    def _apply_weight_decay(self, variables: list[Any]) -> None:
+        """Nothing: the step itself decays θ and the velocity together, where Keras would shrink θ alone."""
+
+
+INNA = INDIAN
