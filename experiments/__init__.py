@@ -1,0 +1,1 @@
+"""Experiments: each module prints its own figures and tables. Not part of the installed package."""
