@@ -1,0 +1,77 @@
+"""Fixtures: fresh interpreters, the built wheel, and environments that hold the wheel and little else."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _python(executable: str | Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python away from the repository, so that it finds installed packages only."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [executable, *arguments],
+        cwd=cwd,
+        env=variables | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture
+def run_here(tmp_path: Path) -> RunPython:
+    """Run a program, given as text, in a new process of this environment."""
+
+    def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return _python(sys.executable, "-c", program, cwd=tmp_path, **environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the repository."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = _python(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT), cwd=folder)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_in_wheel_environment(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str, str], subprocess.CompletedProcess[str]]]:
+    """Run a program in a virtual environment that holds nothing but the wheel with some extras, say ``"[jax]"``."""
+    folder = tmp_path_factory.mktemp("wheel_environments")
+    pythons: dict[str, Path] = {}
+
+    def run(extras: str, program: str) -> subprocess.CompletedProcess[str]:
+        if extras not in pythons:
+            pythons[extras] = _install(f"{wheel}{extras}", folder / f"environment{len(pythons)}")
+        return _python(pythons[extras], "-c", program, cwd=folder)
+
+    yield run
+    shutil.rmtree(folder)
+
+
+def _install(requirement: str, folder: Path) -> Path:
+    """Make a virtual environment with one requirement, and return its Python."""
+    made = _python(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=ROOT)
+    assert made.returncode == 0, made.stdout + made.stderr
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    constraints = str(ROOT / "constraints.txt")
+    pip = ("-m", "pip", "--python", str(python), "install", "--quiet", "--constraint", constraints, requirement)
+    installed = _python(sys.executable, *pip, cwd=folder)
+    assert installed.returncode == 0, installed.stderr[-2000:]
+    return python
