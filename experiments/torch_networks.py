@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from experiments.digits import CLASSES, Weights
 
-__all__ = ["DigitsNet", "NarrowNetworkInNetwork", "as_weights"]
+__all__ = ["DigitsNet", "NarrowNetworkInNetwork", "Perceptron", "as_weights"]
 
 
 class DigitsNet(nn.Module):
@@ -43,44 +43,59 @@ class DigitsNet(nn.Module):
 
 
 class NarrowNetworkInNetwork(nn.Module):
-    """A Network in Network (Lin, Chen, Yan, 2013) with few channels, for images of shape (n, 32, 32, 3).
+    """A small Network in Network (Lin, Chen, Yan, 2013) for colour images of shape (n, height, width, 3).
 
-    Three blocks of a convolution (5×5 with stride 2, then 5×5 with stride 2, then 3×3), each followed by two 1×1
-    convolutions, all with ReLU, and the mean over the pixels as the class scores. No pooling layers between the blocks,
-    no dropout, no normalization.
+    A 5×5 convolution with stride 2, a 3×3 one with stride 2, a 3×3 one, each followed by a 1×1 convolution; ReLU in
+    between; the mean over the pixels of the last one's channels are the logits. No pooling between the blocks, no
+    dropout, no normalization.
 
     Args:
         seed: Decides the initial weights: He normal, biases zero.
         width: Channels of the hidden layers.
+
+    Example:
+        >>> NarrowNetworkInNetwork(seed=0)(torch.zeros(5, 16, 16, 3)).shape
+        torch.Size([5, 10])
     """
 
-    def __init__(self, seed: int, width: int = 24) -> None:
+    def __init__(self, seed: int, width: int = 32) -> None:
         super().__init__()
         w = width
-        shapes = [  # in, out, kernel, stride
-            (3, w, 5, 2),
-            (w, w, 1, 1),
-            (w, w, 1, 1),
-            (w, w, 5, 2),
-            (w, w, 1, 1),
-            (w, w, 1, 1),
-            (w, w, 3, 1),
-            (w, w, 1, 1),
-            (w, CLASSES, 1, 1),
-        ]
-        layers = [nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2) for n_in, n_out, kernel, stride in shapes]
-        self.layers = nn.ModuleList(layers)
-        generator = torch.Generator().manual_seed(seed)
-        for layer in layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(layer.bias)
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(3, w, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(w, w, 1), nn.ReLU()),
+            *(nn.Conv2d(w, w, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(w, w, 1), nn.ReLU()),
+            *(nn.Conv2d(w, w, 3, padding=1), nn.ReLU(), nn.Conv2d(w, CLASSES, 1)),
+        )
+        _initialize(self, seed)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, shape (n, 10)."""
-        x = images.permute(0, 3, 1, 2)
-        for layer in self.layers[:-1]:
-            x = layer(x).relu()
-        return self.layers[-1](x).mean(dim=(2, 3))
+        return self.layers(images.permute(0, 3, 1, 2)).mean(dim=(2, 3))
+
+
+class Perceptron(nn.Module):
+    """A fully connected network with two hidden layers and ReLU, for images of any shape, flattened.
+
+    Args:
+        seed: Decides the initial weights: He normal, biases zero.
+        pixels: Numbers per image.
+        widths: Units of the hidden layers.
+
+    Example:
+        >>> Perceptron(seed=0, pixels=784)(torch.zeros(5, 28, 28)).shape
+        torch.Size([5, 10])
+    """
+
+    def __init__(self, seed: int, pixels: int, widths: tuple[int, int] = (128, 64)) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Linear(pixels, widths[0]), nn.ReLU(), nn.Linear(*widths), nn.ReLU(), nn.Linear(widths[1], CLASSES)),
+        )
+        _initialize(self, seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, shape (n, 10)."""
+        return self.layers(images.flatten(1))
 
 
 def as_weights(tensors: Sequence[Tensor]) -> Weights:
@@ -97,6 +112,15 @@ def as_weights(tensors: Sequence[Tensor]) -> Weights:
     """
     arrays = (tensor.detach().cpu().numpy() for tensor in tensors)
     return Weights(*(_from_torch_layout(array) for array in arrays))
+
+
+def _initialize(network: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for param in network.parameters():
+        if param.ndim > 1:
+            nn.init.kaiming_normal_(param, nonlinearity="relu", generator=generator)
+        else:
+            nn.init.zeros_(param)
 
 
 def _to_torch_layout(array: np.ndarray) -> np.ndarray:
