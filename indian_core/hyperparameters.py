@@ -55,9 +55,15 @@ class Range(NamedTuple):
     maximum: float = math.inf
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        if not isinstance(value, numbers.Real):
             return False
-        return self.minimum <= float(value) <= self.maximum and not (self.exclusive and value == self.minimum)
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        if not math.isfinite(number) or (self.exclusive and number == self.minimum):
+            return False
+        return self.minimum <= number <= self.maximum
 
     def __str__(self) -> str:
         if self.minimum == -math.inf:
@@ -163,9 +169,12 @@ def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
 def _single_number(name: str, value: Any, allowed: Range) -> Any:
     """The Python number inside a one-element array of any framework; anything else unchanged."""
     shape = getattr(value, "shape", None)
-    if shape is None:
+    if shape is None or isinstance(value, type):
         return value
     if math.prod(shape) != 1:
         raise ValueError(f"{name} must be {allowed}, got an array of shape {tuple(shape)}")
-    # TensorFlow's tensors have no item(); their NumPy counterparts do.
-    return value.item() if hasattr(value, "item") else value.numpy().item()
+    # TensorFlow's tensors have no item(), but a NumPy counterpart; that of a string is no NumPy scalar, but bytes.
+    # Keras' symbolic tensors have neither, and are no number.
+    if not hasattr(value, "item") and hasattr(value, "numpy"):
+        value = value.numpy()
+    return value.item() if hasattr(value, "item") else value

@@ -120,11 +120,12 @@ def trajectory(
         check(learning_rate=step_size)
     phase_form = PhaseForm(theta, alpha=alpha, beta=beta, initial_speed=initial_speed, weight_decay=weight_decay)
     start = phase_form.theta
-    first_phase = initial_phase(start, np.asarray(gradient(start, 0)), alpha, beta, initial_speed)
-    thetas, phases = [start], [first_phase]
+    first_gradient = np.asarray(gradient(start, 0))
+    thetas, phases = [start], [initial_phase(start, first_gradient, alpha, beta, initial_speed)]
     for k in range(steps):
         gamma = step_size(k) if callable(step_size) else step_size
-        phase_form.step(gradient(phase_form.theta, k), gamma)
+        # Asked for once a step, since a gradient may draw its own mini-batch.
+        phase_form.step(gradient(phase_form.theta, k) if k > 0 else first_gradient, gamma)
         assert phase_form.phase is not None
         thetas.append(phase_form.theta)
         phases.append(phase_form.phase)

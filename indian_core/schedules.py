@@ -37,7 +37,8 @@ class Constant:
 
     def __call__(self, k: Any) -> Any:
         """γ_k."""
-        return self.initial + 0 * k
+        # The division makes a float of an integer array, which TensorFlow adds to no other float.
+        return self.initial + 0 * (k / 1)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class LogarithmicDecay:
 
     def __call__(self, k: Any, log: Callable[[Any], Any] = math.log) -> Any:
         """γ_k; ``log`` is the natural logarithm for k's type: `math.log` for numbers, ``jnp.log`` for JAX arrays, …"""
-        return self.initial * log(k + math.e) ** -self.power
+        # As in Constant, k may be an integer array of TensorFlow.
+        return self.initial * log(k / 1 + math.e) ** -self.power
 
 
 Schedule: TypeAlias = Constant | PowerDecay | LogarithmicDecay
