@@ -11,8 +11,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-RunPython = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def _python(executable: str | Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a Python away from the repository, so that it finds installed packages only."""
@@ -29,7 +27,7 @@ def _python(executable: str | Path, *arguments: str, cwd: Path, **environment: s
 
 
 @pytest.fixture
-def run_here(tmp_path: Path) -> RunPython:
+def run_here(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program, given as text, in a new process of this environment."""
 
     def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
