@@ -9,7 +9,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiab
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
-from indian_torch.step import step_group
+from indian_torch.step import as_number, step_group
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -85,13 +85,15 @@ class INDIAN(Optimizer):
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        _check_group(hyperparameters | flags)
-        super().__init__(params, hyperparameters | flags)
+        defaults = hyperparameters | flags
+        _check_group(defaults)
+        super().__init__(params, _with_plain_numbers(defaults))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
             _check_group(self.defaults | param_group)
+            param_group = _with_plain_numbers(param_group)
         super().add_param_group(param_group)
 
     @_use_grad_for_differentiable
@@ -128,7 +130,8 @@ class INDIAN(Optimizer):
         if "velocity" not in self.state.get(param, {}):
             raise ValueError("the phase of a parameter is defined from its first step on")
         group = next(group for group in self.param_groups if any(p is param for p in group["params"]))
-        return phase_from_velocity(param.detach(), self.state[param]["velocity"], group["alpha"], group["beta"])
+        alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
+        return phase_from_velocity(param.detach(), self.state[param]["velocity"].detach(), alpha, beta)
 
 
 INNA = INDIAN
@@ -142,3 +145,11 @@ def _check_group(group: dict[str, Any]) -> None:
     for name in ("differentiable", "capturable"):
         if group["foreach"] and group[name]:
             raise ValueError(f"foreach must be False or None where {name} is True, got True")
+
+
+def _with_plain_numbers(group: dict[str, Any]) -> dict[str, Any]:
+    """The group with Python's floats for numbers of all other types, so that it can be saved; tensors stay."""
+    return {
+        name: as_number(value) if name in RANGES and not isinstance(value, Tensor) else value
+        for name, value in group.items()
+    }

@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
 from indian_core.dynamics import StepCoefficients, pre_form, velocity_step
 
-__all__ = ["step_group"]
+__all__ = ["as_number", "step_group"]
 
 
 def step_group(group: dict[str, Any], params: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> None:
@@ -26,7 +26,8 @@ def step_group(group: dict[str, Any], params: Sequence[Tensor], states: Sequence
             step_device = param.device if group["capturable"] else "cpu"
             state["step"] = torch.zeros((), dtype=_get_scalar_dtype(), device=step_device)
             state["velocity"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-    if group["differentiable"] or group["capturable"]:
+    # A compiler cannot follow the numbers that the other path reads from tensors.
+    if group["differentiable"] or group["capturable"] or torch.compiler.is_compiling():
         _step_with_tensors(group, params, states)
     else:
         _step_with_numbers(group, params, states)
@@ -44,22 +45,23 @@ def _step_with_numbers(group: dict[str, Any], params: Sequence[Tensor], states: 
             [params[i] for i in chosen],
             [params[i].grad for i in chosen],
             [states[i]["velocity"] for i in chosen],
-            _coefficients(group, _number, first),
+            _coefficients(group, as_number, first),
         )
 
 
 def _step_with_tensors(group: dict[str, Any], params: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> None:
-    """The path of ``differentiable`` and ``capturable``: the coefficients may be tensors, never read by the host."""
+    """The path of ``differentiable``, ``capturable`` and compilers: coefficients may be tensors that nobody reads."""
     for param, state in zip(params, states, strict=True):
         assert param.grad is not None
         # In bfloat16, 1 − αγ would be 1.
         dtype = torch.promote_types(param.dtype, torch.float32)
-        first = (state["step"] == 0).to(dtype.to_real())
+        real_dtype = torch.promote_types(param.real.dtype, torch.float32)
+        first = (state["step"] == 0).to(real_dtype)
         displacement, velocity = velocity_step(
             param.to(dtype, copy=True),
             state["velocity"].to(dtype),
             param.grad.to(dtype),
-            _coefficients(group, partial(_scalar, dtype=dtype.to_real()), first),
+            _coefficients(group, partial(_as_scalar, dtype=real_dtype), first),
         )
         param.add_(displacement)
         if group["differentiable"]:
@@ -83,12 +85,13 @@ def _coefficients(
     return coefficients.ascent() if group["maximize"] else coefficients
 
 
-def _number(value: float | Tensor) -> float:
-    return value.item() if isinstance(value, Tensor) else value
+def as_number(value: Any) -> float:
+    """The Python number of a hyperparameter: a number of any type, or a tensor or array of one element."""
+    return float(value.item() if hasattr(value, "item") else value)
 
 
-def _scalar(value: float | Tensor, dtype: torch.dtype) -> float | Tensor:
-    return value.reshape(()).to(dtype) if isinstance(value, Tensor) else value
+def _as_scalar(value: Any, dtype: torch.dtype) -> float | Tensor:
+    return value.reshape(()).to(dtype) if isinstance(value, Tensor) else as_number(value)
 
 
 def _update_each(params: list[Any], grads: list[Any], velocities: list[Any], c: StepCoefficients) -> None:
