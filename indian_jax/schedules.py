@@ -3,21 +3,28 @@
 A constant step size is a number, or `optax.constant_schedule`.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import optax
 
+from indian_core.hyperparameters import NON_NEGATIVE
 from indian_core.schedules import LogarithmicDecay, PowerDecay
+from indian_jax.hyperparameters import scalar
 
 __all__ = ["logarithmic_decay", "power_decay"]
 
+StepSize: TypeAlias = float | jax.Array
 
-def power_decay(init_value: float, power: float = 0.5, warmup_steps: int = 0) -> optax.Schedule:
+
+def power_decay(init_value: StepSize, power: float = 0.5, warmup_steps: int = 0) -> optax.Schedule:
     """γ_k = γ₀(k + 1)^(−q), after a linear warm-up if there is one: see `indian_core.schedules.PowerDecay`.
 
     Args:
-        init_value: γ₀ >= 0.
+        init_value: γ₀ >= 0; not checked where it is traced.
         power: q >= 0; 1/2 is the papers' protocol.
         warmup_steps: Steps of linear warm-up, an integer >= 0.
 
@@ -25,24 +32,39 @@ def power_decay(init_value: float, power: float = 0.5, warmup_steps: int = 0) ->
         TypeError, ValueError: An argument is not a number in its range.
 
     Example:
-        >>> float(power_decay(1.0, power=1.0)(jnp.array(3)))
+        >>> import jax.numpy as jnp
+        >>> from indian_jax import indian, power_decay
+        >>> schedule = power_decay(1.0, power=1.0)
+        >>> float(schedule(jnp.array(3)))
         0.25
+        >>> tx = indian(schedule, alpha=0.5, beta=0.1)
     """
-    return PowerDecay(init_value, power, warmup_steps)
+    return _scaled(init_value, PowerDecay(1.0, power, warmup_steps))
 
 
-def logarithmic_decay(init_value: float, power: float = 2.0) -> optax.Schedule:
+def logarithmic_decay(init_value: StepSize, power: float = 2.0) -> optax.Schedule:
     """γ_k = γ₀ / log(k + e)^p: see `indian_core.schedules.LogarithmicDecay`.
 
     Args:
-        init_value: γ₀ >= 0.
+        init_value: γ₀ >= 0; not checked where it is traced.
         power: p >= 0; Assumption 1 of the paper asks for p > 1.
 
     Raises:
         TypeError, ValueError: An argument is not a number in its range.
 
     Example:
-        >>> float(logarithmic_decay(1.0)(jnp.array(0)))
+        >>> import jax.numpy as jnp
+        >>> from indian_jax import indian, logarithmic_decay
+        >>> schedule = logarithmic_decay(1.0)
+        >>> float(schedule(jnp.array(0)))
         1.0
+        >>> tx = indian(schedule, alpha=0.5, beta=0.1)
     """
-    return partial(LogarithmicDecay(init_value, power), log=jnp.log)
+    return _scaled(init_value, partial(LogarithmicDecay(1.0, power), log=jnp.log))
+
+
+def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> optax.Schedule:
+    """γ₀ times the schedule of the core that starts at 1, so that γ₀ can be a traced value."""
+    initial = scalar("init_value", init_value, NON_NEGATIVE)
+    # JAX divides an int32 in float32 even where float64 is enabled.
+    return lambda count: initial * unit(jnp.asarray(count, float))

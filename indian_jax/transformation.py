@@ -1,16 +1,23 @@
 """INDIAN as an `optax.GradientTransformation`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from indian_core.dynamics import StepCoefficients, phase_from_velocity, post_form, velocity_step
-from indian_core.hyperparameters import DEFAULTS, check
+from indian_core.hyperparameters import DEFAULTS, RANGES
+from indian_jax.hyperparameters import check_floating_dtype, scalar, scheduled
 
 __all__ = ["INNA", "INDIANState", "indian", "inna", "phase"]
+
+Mask: TypeAlias = Any | Callable[[optax.Params], Any]
+"""A tree of bools, or a function from the parameters to one."""
 
 
 class INDIANState(NamedTuple):
@@ -31,9 +38,9 @@ def indian(
     beta: jax.typing.ArrayLike = DEFAULTS.beta,
     *,
     initial_speed: jax.typing.ArrayLike = DEFAULTS.initial_speed,
-    weight_decay: jax.typing.ArrayLike = DEFAULTS.weight_decay,
-    mask: Any | Callable[[optax.Params], Any] | None = None,
-    velocity_dtype: Any | None = None,
+    weight_decay: jax.typing.ArrayLike | None = None,
+    mask: Mask | None = None,
+    velocity_dtype: jax.typing.DTypeLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
@@ -49,27 +56,41 @@ def indian(
     `INNA`.
 
     The learning rate belongs inside this transformation, unlike in others: the velocity depends on it. The updates are
-    ready for `optax.apply_updates`, sign included.
+    ready for `optax.apply_updates`, sign included, in the dtype of the gradients; the arithmetic is done in float32 or
+    better. A gradient that is None gives the update None and leaves its velocity alone.
+
+    With `optax.inject_hyperparams` every number becomes an array in the state, and a function or dtype is taken for a
+    schedule unless it is named in ``static_args``::
+
+        optax.inject_hyperparams(indian, static_args=("mask", "velocity_dtype"))(learning_rate=0.1, mask=matrices)
+
+    A ``weight_decay`` that is to change later has to be there from the start, as a number, 0 included; then ``update``
+    needs ``params``. For complex parameters, give ``inject_hyperparams`` a real ``hyperparam_dtype``.
 
     Args:
-        learning_rate: Step size γ >= 0, or a schedule.
+        learning_rate: Step size γ >= 0, or a schedule, whose values are not checked.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: the first step starts with velocity −s g. The paper uses 1.
-        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
-            Unless it is the Python number 0, ``update`` needs ``params``.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². Where
+            it is neither None nor known to be 0, ``update`` needs ``params``. None: the default, no decay.
         mask: Which parameters decay: a tree of bools with the parameters' structure or a prefix of it, or a function
             from the parameters to one; None: all.
         velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own.
 
     Returns:
-        The transformation, with state `INDIANState`. Hyperparameters that are traced values are not checked.
+        The transformation, with state `INDIANState`. Of traced hyperparameters only dtype and shape are checked.
 
     Raises:
-        TypeError: A hyperparameter is not a number, or ``velocity_dtype`` not a floating dtype.
-        ValueError: A hyperparameter is out of its range; in ``update``, ``params`` is missing.
+        TypeError: A hyperparameter is not a number, ``velocity_dtype`` not a floating dtype, or ``mask`` not made of
+            bools.
+        ValueError: A hyperparameter is out of its range; in ``update``, ``params`` is missing, or ``mask`` does not fit
+            the gradients.
 
     Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from indian_jax import indian
         >>> tx = optax.chain(optax.clip_by_global_norm(1.0), indian(learning_rate=0.1, alpha=0.5, beta=0.1))
         >>> params = jnp.array([1.0, 2.0])
         >>> state = tx.init(params)
@@ -78,15 +99,24 @@ def indian(
         (2,)
     """
     if not callable(learning_rate):
-        _check_concrete(learning_rate=learning_rate)
-    _check_concrete(alpha=alpha, beta=beta, initial_speed=initial_speed, weight_decay=weight_decay)
-    if velocity_dtype is not None and not jnp.issubdtype(velocity_dtype, jnp.floating):
-        raise TypeError(f"velocity_dtype must be a floating dtype or None, got {velocity_dtype!r}")
-    decays = not (isinstance(weight_decay, int | float) and weight_decay == 0)
+        learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
+    alpha = scalar("alpha", alpha, RANGES["alpha"])
+    beta = scalar("beta", beta, RANGES["beta"])
+    initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
+    if weight_decay is None:
+        weight_decay = DEFAULTS.weight_decay
+    weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])
+    if velocity_dtype is not None:
+        check_floating_dtype("velocity_dtype", velocity_dtype)
+        velocity_dtype = jax.dtypes.canonicalize_dtype(velocity_dtype)
+    if mask is not None and not _is_function(mask):
+        _check_mask(mask)
+    decays = isinstance(weight_decay, jax.Array) or weight_decay != 0
 
     def init_fn(params: optax.Params) -> INDIANState:
-        def zero(param: jax.Array) -> jax.Array:
-            return jnp.zeros_like(param, dtype=None if jnp.iscomplexobj(param) else velocity_dtype)
+        def zero(param: jax.typing.ArrayLike) -> jax.Array:
+            own = velocity_dtype is None or jnp.iscomplexobj(param)
+            return jnp.zeros_like(param, dtype=_inexact_dtype(param) if own else velocity_dtype)
 
         return INDIANState(count=jnp.zeros((), jnp.int32), velocity=jax.tree.map(zero, params))
 
@@ -94,29 +124,29 @@ def indian(
         updates: optax.Updates, state: INDIANState, params: optax.Params | None = None, **extra_args: Any
     ) -> tuple[optax.Updates, INDIANState]:
         del extra_args
-        if decays and params is None:
-            raise ValueError("params must be passed to update where weight_decay is not 0, got None")
 
-        def coefficients(weight_decay: jax.typing.ArrayLike) -> StepCoefficients:
-            return post_form(
-                learning_rate(state.count) if callable(learning_rate) else learning_rate,
-                alpha,
-                beta,
-                initial_speed=initial_speed,
-                weight_decay=weight_decay,
-                first=state.count == 0,
+        step_size = learning_rate
+        if callable(learning_rate):
+            step_size = scheduled("learning_rate", learning_rate(state.count))
+        coefficients = partial(post_form, step_size, alpha, beta, initial_speed=initial_speed, first=state.count == 0)
+        plain = coefficients()._replace(theta_decay=0.0, velocity_decay=0.0)
+        if decays:
+            if params is None:
+                raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
+            decaying = coefficients(weight_decay=weight_decay)
+            steps = jax.tree.map(
+                lambda g, m, theta, leaf_decays: _step_leaf(g, m, theta, decaying if leaf_decays else plain),
+                updates,
+                state.velocity,
+                params,
+                _decay_mask(mask, params, updates),
+                is_leaf=_is_none,
             )
-
-        decay_mask = decays and (mask(params) if callable(mask) else mask is None or mask)
-        displacements, velocity = _step_tree(
-            params,
-            state.velocity,
-            updates,
-            jax.tree.broadcast(decay_mask, updates),
-            decaying=coefficients(weight_decay),
-            plain=coefficients(0.0),
-        )
-        return displacements, INDIANState(optax.safe_increment(state.count), velocity)
+        else:
+            steps = jax.tree.map(lambda g, m: _step_leaf(g, m, None, plain), updates, state.velocity, is_leaf=_is_none)
+        displacement = jax.tree.map(lambda step: step.displacement, steps)
+        velocity = jax.tree.map(lambda step: step.velocity, steps)
+        return displacement, INDIANState(optax.safe_increment(state.count), velocity)
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
@@ -127,64 +157,122 @@ inna = INNA = indian
 def phase(
     params: optax.Params, state: optax.OptState, *, alpha: jax.typing.ArrayLike, beta: jax.typing.ArrayLike
 ) -> optax.Params:
-    """The phase variable ψ, a tree like the parameters.
+    """The phase variable ψ, a tree like the parameters, in their dtypes.
 
     Args:
         params: θ.
         state: State of `indian`, or of a chain or wrapper that holds one such state; at least one step old, since ψ₀
-            depends on the first gradient.
+            depends on the first gradient. Where a wrapper has masked parameters out, so is their ψ
+            (`optax.MaskedNode`).
         alpha: α of that transformation.
         beta: β of that transformation.
 
     Raises:
         TypeError: ``alpha`` or ``beta`` is not a number.
-        ValueError: ``alpha`` or ``beta`` is out of its range, or ``state`` holds no state of `indian`.
-        KeyError: ``state`` holds several of them.
+        ValueError: ``alpha`` or ``beta`` is out of its range; ``state`` holds no state of `indian`, several, or one
+            that has not taken a step.
 
     Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from indian_jax import indian, phase
         >>> tx = indian(0.1, alpha=0.5, beta=0.1)
         >>> params = jnp.array([1.0])
         >>> updates, state = tx.update(params, tx.init(params), params)
         >>> phase(optax.apply_updates(params, updates), state, alpha=0.5, beta=0.1).shape
         (1,)
     """
-    _check_concrete(alpha=alpha, beta=beta)
-    indian_state = optax.tree.get(state, INDIANState.__name__)
-    if indian_state is None:
-        raise ValueError(f"state must hold a state of indian, got {jax.tree.structure(state)}")
-    return jax.tree.map(lambda theta, m: phase_from_velocity(theta, m, alpha, beta), params, indian_state.velocity)
+    alpha = scalar("alpha", alpha, RANGES["alpha"])
+    beta = scalar("beta", beta, RANGES["beta"])
+    found = [value for _, value in optax.tree.get_all_with_path(state, INDIANState.__name__)]
+    if len(found) != 1:
+        raise ValueError(f"state must hold one state of indian, got {len(found)} in {jax.tree.structure(state)}")
+    count, velocity = found[0]
+    if not isinstance(count, jax.core.Tracer) and np.any(np.asarray(count) == 0):
+        raise ValueError("state must be at least one step old: the phase depends on the first gradient")
+
+    def leaf_phase(m: Any, theta: Any) -> Any:
+        if _is_masked(m):
+            return m
+        dtype = _working_dtype(theta, m)
+        leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), alpha, beta)
+        return leaf.astype(_inexact_dtype(theta))
+
+    return jax.tree.map(leaf_phase, velocity, params, is_leaf=_is_masked)
 
 
-def _check_concrete(**hyperparameters: Any) -> None:
-    check(**{name: value for name, value in hyperparameters.items() if not isinstance(value, jax.core.Tracer)})
+@dataclass(frozen=True)
+class _LeafStep:
+    """One leaf's share of a step; no pytree, so that `jax.tree.map` takes it for a leaf."""
 
-
-def _step_tree(
-    params: optax.Params | None,
-    velocity: optax.Params,
-    gradients: optax.Updates,
-    decay_mask: Any,
-    *,
-    decaying: StepCoefficients,
-    plain: StepCoefficients,
-) -> tuple[optax.Updates, optax.Params]:
-    structure: Any = jax.tree.structure(gradients)
-    leaves = jax.tree.leaves(gradients)
-    thetas = [None] * len(leaves) if params is None else structure.flatten_up_to(params)
-    masks = structure.flatten_up_to(decay_mask)
-    stepped = [
-        _step_leaf(theta, m, g, decaying if decays else plain)
-        for theta, m, g, decays in zip(thetas, structure.flatten_up_to(velocity), leaves, masks, strict=True)
-    ]
-    return structure.unflatten(d for d, _ in stepped), structure.unflatten(m for _, m in stepped)
+    displacement: jax.Array | None
+    velocity: Any
 
 
 def _step_leaf(
-    theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, coefficients: StepCoefficients
-) -> tuple[jax.Array, jax.Array]:
-    # In bfloat16, 1 − αγ would be 1.
-    dtype = jnp.promote_types(gradient.dtype, jnp.float32)
+    gradient: jax.typing.ArrayLike | None,
+    velocity: Any,
+    theta: jax.typing.ArrayLike | None,
+    coefficients: StepCoefficients,
+) -> _LeafStep:
+    if gradient is None:
+        return _LeafStep(None, velocity)
+    dtype = _working_dtype(gradient, velocity)
     displacement, next_velocity = velocity_step(
-        None if theta is None else theta.astype(dtype), velocity.astype(dtype), gradient.astype(dtype), coefficients
+        None if theta is None else jnp.asarray(theta, dtype),
+        jnp.asarray(velocity, dtype),
+        jnp.asarray(gradient, dtype),
+        _cast(coefficients, jnp.finfo(dtype).dtype),
     )
-    return displacement.astype(gradient.dtype), next_velocity.astype(velocity.dtype)
+    return _LeafStep(displacement.astype(_inexact_dtype(gradient)), next_velocity.astype(velocity.dtype))
+
+
+def _cast(coefficients: StepCoefficients, dtype: jax.typing.DTypeLike) -> StepCoefficients:
+    # A Python number takes the dtype of what it is multiplied with, and tells the core which terms are absent.
+    return StepCoefficients(*(c.astype(dtype) if isinstance(c, jax.Array) else c for c in coefficients))
+
+
+def _working_dtype(*arrays: Any) -> Any:
+    return jnp.result_type(*arrays, jnp.float32)
+
+
+def _inexact_dtype(array: Any) -> Any:
+    return jnp.result_type(array, 0.0)
+
+
+def _is_function(mask: Any) -> bool:
+    # A mask made by mapping over a module that can be called is a tree of bools all the same.
+    return callable(mask) and jax.tree_util.all_leaves([mask])
+
+
+def _check_mask(mask: Any) -> None:
+    for leaf in jax.tree.leaves(mask):
+        if not isinstance(leaf, bool | np.bool_):
+            raise TypeError(
+                "mask must be a tree of bools, a function from the parameters to one, or None, "
+                f"got {leaf!r} of type {type(leaf).__name__} in it"
+            )
+
+
+def _decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) -> Any:
+    """A tree like ``updates`` that says which leaves decay."""
+    if mask is None:
+        mask = True
+    elif _is_function(mask):
+        mask = mask(params)
+        _check_mask(mask)
+    try:
+        return jax.tree.broadcast(mask, updates, is_leaf=_is_none)
+    except ValueError as error:
+        raise ValueError(
+            f"mask must have the structure of the gradients, {jax.tree.structure(updates)}, or a prefix of it, "
+            f"got {jax.tree.structure(mask)}"
+        ) from error
+
+
+def _is_none(node: Any) -> bool:
+    return node is None
+
+
+def _is_masked(node: Any) -> bool:
+    return isinstance(node, optax.MaskedNode)

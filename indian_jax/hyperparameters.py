@@ -1,0 +1,60 @@
+"""Hyperparameters as JAX knows them: Python numbers, NumPy and JAX arrays, traced values."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from indian_core.hyperparameters import Range, check_number
+
+__all__ = ["check_floating_dtype", "scalar", "scheduled"]
+
+
+def scalar(name: str, value: Any, allowed: Range) -> float | jax.Array:
+    """The argument ``name``, checked: a Python number, or where it is traced an array without dimensions.
+
+    The number inside a traced value is unknown, so only its dtype and shape are checked.
+
+    Raises:
+        TypeError: ``value`` is not a number.
+        ValueError: ``value`` is out of range, not finite, or an array of more or fewer than one number.
+    """
+    if not isinstance(value, jax.core.Tracer):
+        check_number(name, value, allowed)
+        return float(np.asarray(value).item())
+    if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+        raise TypeError(f"{name} must be {allowed}, got an array of dtype {value.dtype}")
+    return _one_number(name, allowed, value)
+
+
+def scheduled(name: str, value: Any) -> Any:
+    """The value of a schedule for the argument ``name``, unchecked but for its shape.
+
+    Raises:
+        ValueError: ``value`` is an array of more or fewer than one number.
+    """
+    return value if isinstance(value, int | float) else _one_number(name, "a schedule of single numbers", value)
+
+
+def _one_number(name: str, allowed: Range | str, value: Any) -> jax.Array:
+    # Not in bfloat16, where 1 − αγ would be 1.
+    array = jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.result_type(float)))
+    if array.size != 1:
+        raise ValueError(f"{name} must be {allowed}, got an array of shape {array.shape}")
+    return array.reshape(())
+
+
+def check_floating_dtype(name: str, dtype: Any) -> None:
+    """Raise an error unless ``dtype``, the argument ``name``, is a real floating dtype.
+
+    Raises:
+        TypeError: ``dtype`` is anything else.
+    """
+    try:
+        # JAX takes an array for its dtype, too.
+        is_floating = not isinstance(dtype, jax.Array | np.ndarray) and jnp.issubdtype(dtype, jnp.floating)
+    except TypeError:
+        is_floating = False
+    if not is_floating:
+        raise TypeError(f"{name} must be a floating dtype or None, got {dtype!r}")

@@ -1,0 +1,225 @@
+"""Bad input for every argument: the right error, with argument, value and range, and no crash for traced values."""
+
+import math
+import re
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from indian_jax import indian, logarithmic_decay, phase, power_decay
+
+RANGES = {
+    "learning_rate": "a finite number >= 0",
+    "alpha": "a finite number >= 0",
+    "beta": "a finite number > 0",
+    "initial_speed": "a finite number",
+    "weight_decay": "a finite number >= 0",
+    "init_value": "a finite number >= 0",
+    "power": "a finite number >= 0",
+}
+
+NOT_FINITE = [math.nan, math.inf, -math.inf, np.float32("nan"), np.array(np.inf), "jax nan"]
+WRONG_TYPE = ["0.1", (0.1,), [0.1], {"a": 0.1}, True, 1j, b"1", np.array("a"), np.array(True), "jax complex"]
+WRONG_SHAPE = [np.zeros(2), np.zeros((2, 2)), np.zeros(0), "jax vector"]
+
+JAX_ARRAYS = {
+    "jax nan": lambda: jnp.array(jnp.nan),
+    "jax complex": lambda: jnp.array(1j),
+    "jax vector": lambda: jnp.ones(3),
+}
+
+
+def phase_with(**hyperparameter):
+    params = jnp.ones(2)
+    tx = indian()
+    _, state = tx.update(params, tx.init(params))
+    return phase(params, state, **({"alpha": 0.5, "beta": 0.1} | hyperparameter))
+
+
+ARGUMENTS = [
+    *[(indian, name) for name in ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay")],
+    *[(phase_with, name) for name in ("alpha", "beta")],
+    *[(power_decay, name) for name in ("init_value", "power")],
+    *[(logarithmic_decay, name) for name in ("init_value", "power")],
+]
+
+arguments = pytest.mark.parametrize(
+    ("function", "name"), [pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1]}") for pair in ARGUMENTS]
+)
+
+
+@pytest.fixture
+def assert_refused():
+    def assert_refused(function, name, value, error):
+        if isinstance(value, str) and value in JAX_ARRAYS:
+            value = JAX_ARRAYS[value]()
+        others = {"init_value": 0.1} if function in (power_decay, logarithmic_decay) else {}
+        with pytest.raises(error, match=f"^{re.escape(f'{name} must be {RANGES[name]}, got ')}"):
+            function(**(others | {name: value}))
+
+    return assert_refused
+
+
+@arguments
+@pytest.mark.parametrize("value", NOT_FINITE, ids=repr)
+def test_number_that_is_not_finite(assert_refused, function, name, value):
+    assert_refused(function, name, value, ValueError)
+
+
+@arguments
+@pytest.mark.parametrize("value", WRONG_TYPE, ids=repr)
+def test_wrong_type(assert_refused, function, name, value):
+    assert_refused(function, name, value, TypeError)
+
+
+@arguments
+@pytest.mark.parametrize("value", WRONG_SHAPE, ids=repr)
+def test_wrong_shape(assert_refused, function, name, value):
+    assert_refused(function, name, value, ValueError)
+
+
+@arguments
+def test_out_of_range(assert_refused, function, name):
+    if name == "initial_speed":
+        assert indian(initial_speed=-1.0)
+        return
+    assert_refused(function, name, -1e-9, ValueError)
+    assert_refused(function, name, jnp.array(-1.0), ValueError)
+    if name == "beta":
+        assert_refused(function, name, 0, ValueError)
+    else:
+        others = {"init_value": 0.1} if function in (power_decay, logarithmic_decay) else {}
+        function(**(others | {name: 0}))
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "weight_decay"])
+@pytest.mark.parametrize("value", [None, optax.constant_schedule(0.1)], ids=["None", "schedule"])
+def test_value_that_other_arguments_take(assert_refused, name, value):
+    if name == "weight_decay" and value is None:
+        assert indian(weight_decay=None)
+        return
+    assert_refused(indian, name, value, TypeError)
+
+
+def test_learning_rate_none(assert_refused):
+    assert_refused(indian, "learning_rate", None, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(-1, ValueError), (1.5, TypeError), ("1", TypeError), (True, TypeError), (math.nan, TypeError), (None, TypeError)],
+)
+def test_warmup_steps(value, error):
+    with pytest.raises(error, match=f"^warmup_steps must be an integer >= 0, got {re.escape(repr(value))}"):
+        power_decay(0.1, warmup_steps=value)
+
+
+@pytest.mark.parametrize(
+    "value", [jnp.int32, "int8", bool, jnp.complex64, "no dtype", 3, (), jnp.ones(2), np.ones(2)], ids=repr
+)
+def test_velocity_dtype(value):
+    with pytest.raises(TypeError, match=r"^velocity_dtype must be a floating dtype or None, got "):
+        indian(velocity_dtype=value)
+
+
+@pytest.mark.parametrize("mask", ["bias", 1, 0.0, {"a": "yes"}, [True, 1], np.array([True, False])], ids=repr)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_mask_of_something_else_than_bools(mask, weight_decay):
+    with pytest.raises(
+        TypeError, match=r"^mask must be a tree of bools, a function from the parameters to one, or None"
+    ):
+        indian(weight_decay=weight_decay, mask=mask)
+
+
+def test_mask_function_to_something_else_than_bools():
+    params = {"a": jnp.ones(2)}
+    tx = indian(weight_decay=0.1, mask=lambda params: jax.tree.map(lambda p: p.ndim, params))
+    with pytest.raises(TypeError, match=r"^mask must be a tree of bools, .* got 1 of type int"):
+        tx.update(params, tx.init(params), params)
+
+
+@pytest.mark.parametrize("mask", [{"b": True}, {"a": {"c": True}}, [True], {"a": True, "b": True}], ids=repr)
+@pytest.mark.parametrize("as_function", [False, True])
+def test_mask_of_another_structure(mask, as_function):
+    params = {"a": jnp.ones(2)}
+    tx = indian(weight_decay=0.1, mask=(lambda params: mask) if as_function else mask)
+    with pytest.raises(ValueError, match=r"^mask must have the structure of the gradients, PyTreeDef"):
+        tx.update(params, tx.init(params), params)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_weight_decay_without_params(jit):
+    params = jnp.ones(2)
+    message = "^params must be passed to update where weight_decay is not known to be 0, got None"
+    tx = indian(weight_decay=0.1)
+    with pytest.raises(ValueError, match=message):
+        (jax.jit(tx.update) if jit else tx.update)(params, tx.init(params))
+
+
+def test_traced_weight_decay_without_params():
+    params = jnp.ones(2)
+    with pytest.raises(ValueError, match=r"^params must be passed to update where weight_decay is not known to be 0"):
+        jax.jit(lambda decay: indian(weight_decay=decay).update(params, indian().init(params)))(0.0)
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, np.float32(0), np.zeros(()), jnp.zeros(()), None], ids=repr)
+def test_weight_decay_known_to_be_zero_needs_no_params(zero):
+    params = jnp.ones(2)
+    indian(weight_decay=zero).update(params, indian().init(params))
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_traced_values_are_not_checked(value):
+    params = jnp.ones(2)
+
+    def step(value):
+        tx = indian(value, value, value, initial_speed=value, weight_decay=value)
+        updates, state = tx.update(params, tx.init(params), params)
+        return updates, phase(params, state, alpha=value, beta=value)
+
+    def schedules(value):
+        count = jnp.int32(3)
+        return power_decay(value, warmup_steps=2)(count), logarithmic_decay(value)(count)
+
+    jax.jit(step)(value)
+    jax.eval_shape(jax.vmap(step), jnp.full(3, value))
+    jax.eval_shape(jax.grad(lambda value: step(value)[0].sum()), value)
+    np.testing.assert_allclose(jax.jit(schedules)(1.0), (power_decay(1.0, 0.5, 2)(3), logarithmic_decay(1.0)(3)))
+    jax.eval_shape(jax.vmap(schedules), jnp.full(3, value))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta", "initial_speed", "weight_decay"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(np.ones(3), ValueError), (np.ones(0), ValueError), (np.array(1j), TypeError), (np.array(True), TypeError)],
+    ids=repr,
+)
+def test_dtype_and_shape_of_traced_values_are_checked(name, value, error):
+    with pytest.raises(error, match=f"^{name} must be {RANGES[name]}, got an array of "):
+        jax.jit(lambda value: indian(**{name: value}).init(jnp.ones(3)))(value)
+
+
+def test_schedule_of_another_shape_is_refused():
+    params = jnp.ones(3)
+    tx = indian(lambda count: jnp.ones(3))
+    with pytest.raises(ValueError, match=r"^learning_rate must be a schedule of single numbers, got an array of shape"):
+        tx.update(params, tx.init(params))
+
+
+@pytest.mark.parametrize("number", [1, np.int64(1), np.float16(1), np.ones(()), np.ones((1, 1)), Fraction(1)], ids=repr)
+def test_every_kind_of_number_is_taken(number, assert_trees_equal):
+    params = jnp.ones(2)
+    tx = indian(number, number, number, initial_speed=number, weight_decay=number)
+    expected = indian(1.0, 1.0, 1.0, initial_speed=1.0, weight_decay=1.0)
+    actual = tx.update(params, tx.init(params), params)
+    assert_trees_equal(actual, expected.update(params, expected.init(params), params))
+
+
+def test_learning_rate_zero_moves_nothing():
+    params = jnp.ones(2)
+    updates, _ = indian(0.0).update(params, indian().init(params))
+    assert not jnp.any(updates)
