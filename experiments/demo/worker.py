@@ -1,0 +1,39 @@
+"""One framework's share of the demo, in a process of its own; `experiments.demo.processes` starts it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from experiments.demo.frameworks import FRAMEWORKS
+from experiments.demo.optimizers import OPTIMIZERS
+from experiments.demo.task import Task
+from experiments.demo.training import train
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train with every optimizer in one framework, and write each run to ``FOLDER/FRAMEWORK-OPTIMIZER.npz``.
+
+    Prints a line for every sign of progress: the optimizer, a tab, and how many steps it has taken.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("task", help="the attributes of the Task, as JSON")
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    task = Task(**json.loads(options.task))
+    trainer_class = FRAMEWORKS[options.framework].trainer()
+    for optimizer in OPTIMIZERS:
+        trainer = trainer_class(task.initial_weights(), optimizer, task.dtype)
+        run = train(trainer, task, partial(_print_progress, optimizer))
+        run.save(options.folder / f"{options.framework}-{optimizer}.npz")
+
+
+def _print_progress(optimizer: str, step: int) -> None:
+    print(f"{optimizer}\t{step}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
