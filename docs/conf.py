@@ -1,0 +1,66 @@
+"""Sphinx configuration: Markdown pages with mathematics, and an API reference from the docstrings."""
+
+import os
+import re
+from importlib.metadata import version as installed_version
+
+# autodoc imports the four packages, and with them TensorFlow, which else fills the log.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+from sphinx.application import Sphinx
+
+from indian_core import DEFAULTS
+
+project = "INDIAN"
+author = "The INDIAN developers"
+copyright = "The INDIAN developers"
+version = release = installed_version("indian")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+exclude_patterns = ["_build", "results"]
+
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]
+myst_heading_anchors = 3
+# A page that names a default takes it from the code.
+myst_substitutions = {f"default_{name}": f"{value:g}" for name, value in DEFAULTS._asdict().items()}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+default_role = "py:obj"
+
+# The build works without a network, so names of other projects have nothing to link to.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(torch|keras|jax|jnp|optax|np|npt|numpy|typing|collections)(\..*)?"),
+    (r"py:.*", r"(ArrayTree|LambdaLR|Optimizer|ParamsT|Tensor|exclude_from_weight_decay)"),
+    (r"py:exc", r"(Type|Value|Key|Runtime|Import)Error"),
+    (r"py:class", r"(Any|Callable|bool|dict|float|int|list|object|str|tuple)"),
+]
+
+html_theme = "furo"
+html_title = f"INDIAN {release}"
+
+_CODE_OR_SYMBOL = re.compile(r"(?P<code>``.*?``|`.*?`)|(?P<symbol>\||(?<=[\s(])\*(?=\w[^*]*$))")
+
+
+def _escape_prose(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Let |x| be an absolute value and *x an unpacked tuple, where Sphinx would see its own markup."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[i] = _CODE_OR_SYMBOL.sub(lambda match: match["code"] or "\\" + match["symbol"], line)
+
+
+def _skip_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave the fields of a named tuple to the list of attributes in its docstring."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the hooks; docstrings are escaped before napoleon, of priority 500, reads them."""
+    app.connect("autodoc-process-docstring", _escape_prose, priority=400)
+    app.connect("autodoc-skip-member", _skip_field)
