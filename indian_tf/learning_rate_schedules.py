@@ -9,6 +9,9 @@ import keras
 from keras import ops
 
 from indian_core import schedules
+from indian_core.hyperparameters import NON_NEGATIVE, check_whole_number
+from indian_tf.dtypes import at_least_float32
+from indian_tf.hyperparameters import scalar
 
 __all__ = ["LogarithmicDecay", "PowerDecay"]
 
@@ -27,6 +30,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
         TypeError, ValueError: An argument is not a number in its range.
 
     Example:
+        >>> from indian_tf import PowerDecay
         >>> float(PowerDecay(1.0, power=1.0)(3))
         0.25
     """
@@ -35,12 +39,17 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
         self, initial_learning_rate: float, power: float = 0.5, warmup_steps: int = 0, name: str = "PowerDecay"
     ) -> None:
         super().__init__()
-        self.schedule = schedules.PowerDecay(initial_learning_rate, power, warmup_steps)
+        check_whole_number("warmup_steps", warmup_steps)
+        self.schedule = schedules.PowerDecay(
+            scalar("initial_learning_rate", initial_learning_rate, NON_NEGATIVE),
+            scalar("power", power, NON_NEGATIVE),
+            int(warmup_steps),
+        )
         self.name = name
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step."""
-        return self.schedule(ops.cast(step, keras.backend.floatx()))
+        return self.schedule(_as_float(step))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -65,18 +74,21 @@ class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
         TypeError, ValueError: An argument is not a number in its range.
 
     Example:
+        >>> from indian_tf import LogarithmicDecay
         >>> round(float(LogarithmicDecay(1.0)(0)), 6)
         1.0
     """
 
     def __init__(self, initial_learning_rate: float, power: float = 2.0, name: str = "LogarithmicDecay") -> None:
         super().__init__()
-        self.schedule = schedules.LogarithmicDecay(initial_learning_rate, power)
+        self.schedule = schedules.LogarithmicDecay(
+            scalar("initial_learning_rate", initial_learning_rate, NON_NEGATIVE), scalar("power", power, NON_NEGATIVE)
+        )
         self.name = name
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step."""
-        return self.schedule(ops.cast(step, keras.backend.floatx()), log=ops.log)
+        return self.schedule(_as_float(step), log=ops.log)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -85,3 +97,8 @@ class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
             "power": self.schedule.power,
             "name": self.name,
         }
+
+
+def _as_float(step: Any) -> Any:
+    """The step number in float32 or better: float16 ends at 65504, and bfloat16 counts to 256."""
+    return ops.cast(step, at_least_float32(keras.backend.floatx()))

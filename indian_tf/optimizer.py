@@ -6,7 +6,9 @@ import keras
 from keras import ops
 
 from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
-from indian_core.hyperparameters import DEFAULTS, check
+from indian_core.hyperparameters import DEFAULTS, RANGES
+from indian_tf.dtypes import at_least_float32
+from indian_tf.hyperparameters import scalar
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -53,6 +55,9 @@ class INDIAN(keras.optimizers.Optimizer):
         ValueError: A hyperparameter is out of its range.
 
     Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from indian_tf import INDIAN
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
         >>> model.compile(optimizer=INDIAN(learning_rate=0.1, alpha=0.5, beta=0.1), loss="mse")
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
@@ -77,12 +82,13 @@ class INDIAN(keras.optimizers.Optimizer):
         name: str = "indian",
         **kwargs: Any,
     ) -> None:
-        check(alpha=alpha, beta=beta, initial_speed=initial_speed)
+        alpha = scalar("alpha", alpha, RANGES["alpha"])
+        beta = scalar("beta", beta, RANGES["beta"])
+        initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
         if weight_decay is not None:
-            check(weight_decay=weight_decay)
+            weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])
         if not callable(learning_rate):
-            check(learning_rate=learning_rate)
-            learning_rate = float(learning_rate)
+            learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -97,9 +103,9 @@ class INDIAN(keras.optimizers.Optimizer):
             name=name,
             **kwargs,
         )
-        self.alpha = float(alpha)
-        self.beta = float(beta)
-        self.initial_speed = float(initial_speed)
+        self.alpha = alpha
+        self.beta = beta
+        self.initial_speed = initial_speed
 
     def build(self, variables: list[Any]) -> None:
         """Create the velocity and the step count of each variable."""
@@ -107,17 +113,31 @@ class INDIAN(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity")
-        self._steps = [self.add_variable((), dtype="int32", name=f"{v.name}_step") for v in variables]
+        # A variable that Keras overwrites with its gradient has neither.
+        self._steps = [
+            None if m is None else self.add_variable((), dtype="int32", name=f"{m.name.removesuffix('velocity')}step")
+            for m in self._velocities
+        ]
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Take one step of each variable, as every Keras optimizer does.
+
+        Raises:
+            ValueError: A gradient is not of its variable's shape.
+        """
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        for gradient, variable in zip(grads, variables, strict=False):
+            _check_shape(gradient, variable)
+        super().apply(grads, None if trainable_variables is None else variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step of one variable."""
         index = self._get_variable_index(variable)
         velocity, step = self._velocities[index], self._steps[index]
         # In bfloat16, 1 − αγ would be 1.
-        dtype = keras.backend.standardize_dtype(variable.dtype)
-        dtype = "float32" if dtype in ("float16", "bfloat16") else dtype
+        dtype = at_least_float32(variable.dtype)
         coefficients = pre_form(
-            ops.cast(learning_rate, dtype),
+            ops.convert_to_tensor(learning_rate, dtype),
             self.alpha,
             self.beta,
             initial_speed=self.initial_speed,
@@ -138,14 +158,27 @@ class INDIAN(keras.optimizers.Optimizer):
         """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
 
         Raises:
-            ValueError: The variable has not taken a step (ψ₀ depends on its first gradient), or is unknown.
+            ValueError: The variable has not taken a step (ψ₀ depends on its first gradient), or is not one that the
+                optimizer was built with.
+
+        Example:
+            >>> import keras
+            >>> from indian_tf import INDIAN
+            >>> variable = keras.Variable([1.0])
+            >>> optimizer = INDIAN(learning_rate=0.5, alpha=1.0, beta=0.5)
+            >>> optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])
+            >>> keras.ops.convert_to_numpy(optimizer.phase(variable)).tolist()
+            [0.5]
         """
-        self._check_variables_are_known([variable])
-        index = self._get_variable_index(variable)
-        if int(ops.convert_to_numpy(self._steps[index])) == 0:
-            raise ValueError("the phase of a variable is defined from its first step on")
-        velocity = ops.convert_to_tensor(self._velocities[index])
-        return phase_from_velocity(ops.convert_to_tensor(variable), velocity, self.alpha, self.beta)
+        index = next((i for i, known in enumerate(self._trainable_variables) if known is variable), None)
+        if index is None:
+            raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
+        velocity, step = self._velocities[index], self._steps[index]
+        if velocity is None or int(ops.convert_to_numpy(step)) == 0:
+            raise ValueError("variable must have taken a step: its phase is defined from the first one on")
+        dtype = at_least_float32(variable.dtype)
+        phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
+        return ops.stop_gradient(ops.cast(phase, variable.dtype))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
@@ -160,3 +193,16 @@ class INDIAN(keras.optimizers.Optimizer):
 
 
 INNA = INDIAN
+
+
+def _check_shape(gradient: Any, variable: Any) -> None:
+    """Raise an error if it is known that a gradient has not its variable's shape: arithmetic would broadcast it."""
+    shape = getattr(gradient, "shape", None)
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return
+    shape, expected = tuple(shape), tuple(variable.shape)
+    # A size that TensorFlow learns only when the graph runs is None here.
+    known_equal = all(size is None or size == right for size, right in zip(shape, expected, strict=False))
+    if len(shape) != len(expected) or not known_equal:
+        name = getattr(variable, "path", variable.name)
+        raise ValueError(f"the gradient of {name} must be of shape {expected}, got an array of shape {shape}")

@@ -1,0 +1,48 @@
+"""What only JAX has: steps without state, under jit."""
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from indian_core.reference import PhaseForm
+from indian_tf import INDIAN, PowerDecay
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.mark.parametrize("transform", [jax.jit, lambda f: f], ids=["jit", "plain"])
+@pytest.mark.parametrize("accumulated", [None, 2])
+def test_stateless_steps_follow_the_phase_form(transform, accumulated):
+    optimizer = INDIAN(learning_rate=0.1, beta=0.3, weight_decay=0.1, gradient_accumulation_steps=accumulated)
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3, weight_decay=0.1)
+    optimizer.build([variable])
+    values, state = [variable.value], [v.value for v in optimizer.variables]
+    step = transform(optimizer.stateless_apply)
+    for k in range(6):
+        values, state = step(state, [jnp.array([0.5, -1.0])], values)
+        if accumulated is None or k % accumulated == 1:
+            reference.step([0.5, -1.0], 0.1)
+        np.testing.assert_allclose(values[0], reference.theta, rtol=1e-12)
+    np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
+
+
+def test_many_steps_in_one_scan():
+    optimizer = INDIAN(learning_rate=PowerDecay(0.2), beta=0.3)
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3)
+    optimizer.build([variable])
+
+    def body(carry, _):
+        values, state = carry
+        values, state = optimizer.stateless_apply(state, [values[0]], values)
+        return (values, state), values[0]
+
+    _, thetas = jax.lax.scan(body, ([variable.value], [v.value for v in optimizer.variables]), length=20)
+    for k in range(20):
+        reference.step(reference.theta, 0.2 * (k + 1) ** -0.5)
+        np.testing.assert_allclose(thetas[k], reference.theta, rtol=1e-12)
+
+
+def test_a_learning_rate_from_jax_is_accepted():
+    assert INDIAN(learning_rate=jnp.array(0.5)).get_config()["learning_rate"] == 0.5

@@ -1,0 +1,134 @@
+"""What only TensorFlow has: tapes, graphs, sparse gradients, its own variables."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from indian_core.reference import PhaseForm
+from indian_tf import INDIAN
+
+
+def _loss(model, data):
+    return tf.reduce_mean(tf.square(model(data[0], training=True) - data[1]))
+
+
+@pytest.mark.parametrize(
+    "decorate", [lambda f: f, tf.function, tf.function(jit_compile=True)], ids=["eager", "graph", "xla"]
+)
+def test_a_training_loop_with_a_tape(new_model, data, decorate):
+    model, optimizer = new_model(), INDIAN(learning_rate=0.1, weight_decay=0.01)
+    optimizer.build(model.trainable_variables)
+
+    def train_step():
+        with tf.GradientTape() as tape:
+            loss = _loss(model, data)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    step = decorate(train_step)
+    forms = [PhaseForm(v.numpy().astype("float64"), weight_decay=0.01) for v in model.trainable_variables]
+    losses = []
+    for _ in range(10):
+        with tf.GradientTape() as tape:
+            loss = _loss(model, data)
+        for form, gradient in zip(forms, tape.gradient(loss, model.trainable_variables), strict=True):
+            form.step(gradient.numpy(), 0.1)
+        losses.append(float(step()))
+    assert losses[-1] < losses[0]
+    for variable, form in zip(model.trainable_variables, forms, strict=True):
+        np.testing.assert_allclose(variable.numpy(), form.theta, atol=2e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("accumulated", [None, 2])
+def test_fit_compiled_with_xla_or_not(new_model, data, jit_compile, accumulated):
+    model = new_model()
+    optimizer = INDIAN(learning_rate=0.1, gradient_accumulation_steps=accumulated)
+    model.compile(optimizer=optimizer, loss="mse", jit_compile=jit_compile)
+    losses = model.fit(*data, batch_size=16, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < 0.9 * losses[0]
+    steps = {int(v.numpy()) for v in optimizer.variables if v.path.endswith("_step")}
+    assert steps == {16 // (accumulated or 1)}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"clipnorm": 0.1}, {"global_clipnorm": 0.1}, {"gradient_accumulation_steps": 3}]
+)
+def test_sparse_gradients_of_an_embedding_move_it_as_dense_ones(options):
+    results = []
+    for sparse in (True, False):
+        keras.utils.set_random_seed(0)
+        embedding, optimizer = keras.layers.Embedding(5, 3), INDIAN(learning_rate=0.1, weight_decay=0.01, **options)
+        embedding.build()
+        for indices in ([0, 2, 2], [1, 0, 4], [3, 3, 3]):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(tf.square(embedding(tf.constant(indices)) - 1.0))
+            (gradient,) = tape.gradient(loss, embedding.trainable_variables)
+            assert isinstance(gradient, tf.IndexedSlices)
+            if "clipnorm" in options or "global_clipnorm" in options:
+                # Keras takes the norm of the rows as they are, repeated or not.
+                gradient = tf.IndexedSlices(*_distinct(gradient), gradient.dense_shape)
+            optimizer.apply([gradient if sparse else tf.convert_to_tensor(gradient)], embedding.trainable_variables)
+        results.append(embedding.embeddings.numpy())
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
+
+
+def _distinct(gradient):
+    indices, positions = tf.unique(gradient.indices)
+    return tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(indices)), indices
+
+
+def test_an_embedding_trains_in_a_graph():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,), dtype="int32"), keras.layers.Embedding(6, 2), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(1))
+    model.compile(optimizer=INDIAN(learning_rate=0.1), loss="mse", jit_compile=False)
+    inputs = np.array([[0, 1], [2, 3], [4, 5], [1, 2]])
+    losses = model.fit(inputs, np.arange(4.0)[:, None], epochs=15, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_variables_of_tensorflow_itself_can_be_optimized():
+    """Their names may hold slashes, which Keras' own may not."""
+    variable, reference = tf.Variable([1.0, 2.0], name="scope/weights"), PhaseForm([1.0, 2.0])
+    optimizer = INDIAN(learning_rate=0.1)
+    for _ in range(3):
+        optimizer.apply([tf.constant([0.5, -0.5])], [variable])
+        reference.step([0.5, -0.5], 0.1)
+    np.testing.assert_allclose(variable.numpy(), reference.theta, rtol=1e-6)
+    np.testing.assert_allclose(optimizer.phase(variable).numpy(), reference.phase, rtol=1e-6)
+
+
+def test_a_gradient_whose_shape_is_known_only_at_run_time_is_accepted():
+    variable, optimizer = keras.Variable([1.0, 2.0]), INDIAN(learning_rate=0.1)
+    optimizer.build([variable])
+
+    @tf.function(input_signature=[tf.TensorSpec([None]), tf.TensorSpec(None)])
+    def step(unknown_size, unknown_rank):
+        optimizer.apply([unknown_size], [variable])
+        optimizer.apply([unknown_rank], [variable])
+
+    step(tf.constant([1.0, 1.0]), tf.constant([1.0, 1.0]))
+    reference = PhaseForm([1.0, 2.0])
+    for _ in range(2):
+        reference.step([1.0, 1.0], 0.1)
+    np.testing.assert_allclose(variable.numpy(), reference.theta, rtol=1e-6)
+
+
+def test_a_checkpoint_of_tensorflow_holds_the_state(tmp_path):
+    def trained(steps):
+        variable, optimizer = keras.Variable([1.0, 2.0], name="weights"), INDIAN(learning_rate=0.1, beta=0.3)
+        optimizer.build([variable])
+        for _ in range(steps):
+            optimizer.apply([tf.constant([0.5, -0.5])], [variable])
+        return variable, optimizer
+
+    variable, optimizer = trained(3)
+    path = tf.train.Checkpoint(variable=variable.value, optimizer=optimizer).write(str(tmp_path / "checkpoint"))
+    restored, other = trained(0)
+    tf.train.Checkpoint(variable=restored.value, optimizer=other).read(path).assert_consumed()
+    for one, of in ((variable, optimizer), (restored, other)):
+        of.apply([tf.constant([1.0, 1.0])], [one])
+    np.testing.assert_array_equal(restored.numpy(), variable.numpy())

@@ -1,0 +1,33 @@
+"""What only PyTorch has: gradients computed by backward, outside and inside `torch.no_grad`."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from indian_core.reference import PhaseForm
+from indian_tf import INDIAN
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.enable_grad], ids=["no_grad", "grad"])
+def test_a_training_loop_with_backward(context):
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], weight_decay=0.1)
+    optimizer = INDIAN(learning_rate=0.1, weight_decay=0.1)
+    for _ in range(5):
+        loss = (variable.value**2).sum() / 2
+        variable.value.grad = None
+        loss.backward()
+        with context():
+            optimizer.apply([variable.value.grad], [variable])
+        reference.step(reference.theta, 0.1)
+    np.testing.assert_allclose(variable.numpy(), reference.theta, rtol=1e-12)
+    # No step leaves a graph behind, which would grow from step to step.
+    for own in [variable, *optimizer.variables]:
+        assert own.value.grad_fn is None
+    assert not optimizer.phase(variable).requires_grad
+
+
+def test_a_parameter_of_torch_is_accepted_as_a_hyperparameter():
+    assert INDIAN(alpha=torch.nn.Parameter(torch.tensor(0.5))).alpha == 0.5
