@@ -1,6 +1,5 @@
 """The figure of the demo: training loss, test accuracy, and the distance between the frameworks' trajectories."""
 
-import textwrap
 from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +48,8 @@ def draw(runs: Runs, path: Path) -> None:
         first = figure.add_subplot(grid[1, :2])
         others = [figure.add_subplot(grid[1, i : i + 2], sharey=first) for i in (2, 4)]
         _draw_distances([first, *others], runs)
+        if "keras" in frameworks:
+            figure.supxlabel(f"{EPSILON_IN_ADAM}.", fontsize="medium")
     figure.savefig(path, dpi=120)
 
 
@@ -97,13 +98,8 @@ def _draw_distances(panels: list[Axes], runs: Runs) -> None:
             axes.plot(steps[values > 0], values[values > 0], **({"color": _COLOURS[optimizer]} | style))
         axes.set(title=f"{optimizer}: distance between trajectories", xlabel="step", yscale="log")
         axes.grid(alpha=0.3)
-        if optimizer == "Adam" and "keras" in by_framework:
-            note = textwrap.fill(EPSILON_IN_ADAM, 32)
-            axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center")
     panels[0].set_ylabel("relative distance of all parameters")
-    panels[0].legend(
-        handles=_style_handles([pair_title(pair) for pair in distances]), frameon=False, loc="center right"
-    )
+    panels[0].legend(handles=_style_handles([pair_title(pair) for pair in distances]), frameon=False)
 
 
 def _styles(lines: Sized) -> Sequence[dict[str, Any]]:
