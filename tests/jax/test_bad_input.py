@@ -203,6 +203,20 @@ def test_dtype_and_shape_of_traced_values_are_checked(name, value, error):
         jax.jit(lambda value: indian(**{name: value}).init(jnp.ones(3)))(value)
 
 
+@pytest.mark.parametrize("number", [jnp.full(1, 0.1), jnp.full((1, 1), 0.1)], ids=["(1,)", "(1, 1)"])
+def test_one_number_in_an_array_leaves_the_shapes_alone(number):
+    params = jnp.ones(())
+
+    def step(value):
+        tx = indian(value, value, value, initial_speed=value, weight_decay=value)
+        return tx.update(params, tx.init(params), params)
+
+    for updates, state in (step(number), jax.jit(step)(number)):
+        assert updates.shape == state.velocity.shape == ()
+    updates, _ = indian(lambda count: number).update(params, indian().init(params))
+    assert updates.shape == ()
+
+
 def test_schedule_of_another_shape_is_refused():
     params = jnp.ones(3)
     tx = indian(lambda count: jnp.ones(3))

@@ -57,6 +57,7 @@ def test_init_under_jit_gives_zeros(params, assert_trees_equal):
     tx = indian()
     assert_trees_equal(jax.jit(tx.init)(params), tx.init(params))
     assert_trees_equal(tx.init(params).velocity, jax.tree.map(jnp.zeros_like, params))
+    assert_trees_equal(tx.init(params).count, jnp.int32(0))
 
 
 @pytest.mark.usefixtures("x64")

@@ -112,6 +112,37 @@ def test_damping_is_not_rounded_away_in_bfloat16(make, jit):
     np.testing.assert_allclose(optax.tree.get(state, "velocity"), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda *settings: indian(*settings), id="number"),
+        pytest.param(lambda rate, alpha, beta: indian(lambda count: jnp.bfloat16(rate), alpha, beta), id="schedule"),
+        pytest.param(lambda *settings: optax.inject_hyperparams(indian)(*settings), id="injected"),
+    ],
+)
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_step_in_bfloat16_is_rounded_once(make, jit):
+    # ρm = 1 − 2⁻¹⁰ and the gradient's share is −1: rounded one by one to bfloat16, they would cancel.
+    params = jnp.ones(1, jnp.bfloat16)
+    tx = make(2.0**-5, 2.0**-5, 2.0**4)
+    state = optax.tree.set(tx.init(params), velocity=params, count=jnp.int32(1))
+    update = jax.jit(tx.update) if jit else tx.update
+    _, state = update(jnp.full(1, 2.0**6, jnp.bfloat16), state, params)
+    velocity = optax.tree.get(state, "velocity")
+    assert velocity.dtype == jnp.bfloat16
+    assert velocity[0] == -(2.0**-10)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("make", LEARNING_RATES)
+def test_float32_parameters_are_not_stepped_in_float64(make):
+    params = jnp.ones(3, jnp.float32)
+    tx = make()
+    program = str(jax.make_jaxpr(tx.update)(params, tx.init(params), params))
+    assert "f32[3]" in program
+    assert "f64[3]" not in program
+
+
 def test_bfloat16_parameters_stay_close_to_float32(quadratic, run, last):
     def end(dtype):
         params = jnp.array(quadratic.start, dtype)
