@@ -72,20 +72,17 @@ class INDIAN(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        hyperparameters = {
+        defaults = {
             "lr": lr,
             "alpha": alpha,
             "beta": beta,
             "initial_speed": initial_speed,
             "weight_decay": weight_decay,
-        }
-        flags = {
             "maximize": maximize,
             "foreach": foreach,
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        defaults = hyperparameters | flags
         _check_group(defaults)
         super().__init__(params, _with_plain_numbers(defaults))
 

@@ -101,6 +101,13 @@ def test_does_not_modify_its_input() -> None:
     np.testing.assert_array_equal(gradient, np.full(3, 2.0))
 
 
+def test_start_is_copied() -> None:
+    start = np.ones(3)
+    form = PhaseForm(start)
+    start[:] = 7.0
+    np.testing.assert_array_equal(form.theta, np.ones(3))
+
+
 def test_iterates_stay_what_they_were() -> None:
     form = PhaseForm(np.ones(2), alpha=ALPHA, beta=BETA)
     form.step(np.ones(2), 0.1)

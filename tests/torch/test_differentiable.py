@@ -27,9 +27,12 @@ def after_steps(steps: int, param: Any, gradient: Any, **hyperparameters: Any) -
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("maximize", [False, True])
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("lr", [0.1, 2.0], ids=["usual", "alpha_lr_is_1"])
-def test_derivatives_by_everything(lr: float, steps: int, maximize: bool) -> None:
-    hyperparameters = SMOOTH | {"lr": lr}
+@pytest.mark.parametrize(
+    "hyperparameters",
+    [SMOOTH, SMOOTH | {"lr": 2.0}, {"lr": 0.1, "alpha": 0.5}, {"beta": 0.25}, {"initial_speed": 0.75}, {}],
+    ids=["all", "alpha_lr_is_1", "lr_and_alpha", "beta", "initial_speed", "none"],
+)
+def test_derivatives_by_everything(hyperparameters: dict[str, float], steps: int, maximize: bool) -> None:
 
     def run(param: torch.Tensor, gradient: torch.Tensor, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         named = dict(zip(hyperparameters, values, strict=True))

@@ -186,6 +186,7 @@ def test_gradient_scaler_skips_a_step_with_an_infinite_gradient() -> None:
 def test_compiled_step_takes_the_same_steps(take_step: Callable[..., None], implementation: dict[str, bool]) -> None:
     """Compiled without a C++ compiler, in two graphs: for the first step and for later ones."""
     from torch._dynamo.testing import CompileCounterWithBackend
+    from torch._dynamo.utils import counters
 
     params = [torch.ones(3), torch.full((2,), 2.0)]
     plain_params = [p.clone() for p in params]
@@ -193,6 +194,7 @@ def test_compiled_step_takes_the_same_steps(take_step: Callable[..., None], impl
         INDIAN(p, torch.tensor(0.1), weight_decay=0.1, **implementation) for p in (params, plain_params)
     )
     torch.compiler.reset()
+    counters.clear()
     counter = CompileCounterWithBackend("aot_eager")
     step = torch.compile(optimizer.step, backend=counter)
     for k in range(4):
@@ -207,15 +209,18 @@ def test_compiled_step_takes_the_same_steps(take_step: Callable[..., None], impl
         for p, q in zip(params, plain_params, strict=True):
             torch.testing.assert_close(p, q)
     assert counter.frame_count == 2
+    # The one that every optimizer of PyTorch has.
+    assert len(counters["graph_break"]) == 1
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("steps", [1, 5])
-def test_phase_keeps_shape_dtype_and_graph(
+def test_phase_is_a_new_tensor_of_the_same_shape_and_dtype(
     take_step: Callable[..., None], implementation: dict[str, bool], steps: int
 ) -> None:
     """That its values are those of the phase form is tested with every trajectory."""
     params = [torch.ones(()), torch.ones(2, dtype=torch.bfloat16), torch.ones(3, dtype=torch.complex64)]
-    alpha = torch.tensor([0.5], dtype=torch.float64)
+    alpha = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
     optimizer = INDIAN(params, alpha=alpha, **implementation)
     for k in range(steps):
         take_step(optimizer, k)
