@@ -90,15 +90,15 @@ def set_up(extras: set[str], groups: set[str]) -> None:
     if works and stamp.get("key") == setup_key() and wanted <= set(stamp["installed"]):
         return
     wanted |= set(stamp.get("installed", ())) if works else set()
-    say(f"Setting up .venv: {', '.join(sorted(wanted))} (once; some minutes, most of them for downloads)")
+    package = f".[{','.join(sorted(w for w in wanted if not w.startswith('group ')))}]"
+    group_options = [f"--group={w.removeprefix('group ')}" for w in sorted(wanted) if w.startswith("group ")]
+    say(f"Setting up .venv: {' '.join([package, *group_options])} (once; some minutes, most of them for downloads)")
     started = time.monotonic()
     if not works:
         make_venv()
     STAMP.unlink(missing_ok=True)
     # The pip that comes with Python may be too old to know dependency groups.
     pip_install(["pip"])
-    package = f".[{','.join(sorted(w for w in wanted if not w.startswith('group ')))}]"
-    group_options = [f"--group={w.removeprefix('group ')}" for w in sorted(wanted) if w.startswith("group ")]
     pip_install(["--editable", package, *group_options])
     STAMP.write_text(json.dumps({"key": setup_key(), "installed": sorted(wanted)}) + "\n")
     say(f"Set up in {time.monotonic() - started:.0f} s")
