@@ -26,8 +26,8 @@ def step_group(group: dict[str, Any], params: Sequence[Tensor], states: Sequence
             step_device = param.device if group["capturable"] else "cpu"
             state["step"] = torch.zeros((), dtype=_get_scalar_dtype(), device=step_device)
             state["velocity"] = torch.zeros_like(param, memory_format=torch.preserve_format)
-    # A compiler cannot follow the numbers that the other path reads from tensors.
-    if group["differentiable"] or group["capturable"] or torch.compiler.is_compiling():
+    # torch.compile sets capturable while it traces.
+    if group["differentiable"] or group["capturable"]:
         _step_with_tensors(group, params, states)
     else:
         _step_with_numbers(group, params, states)
@@ -50,7 +50,7 @@ def _step_with_numbers(group: dict[str, Any], params: Sequence[Tensor], states: 
 
 
 def _step_with_tensors(group: dict[str, Any], params: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> None:
-    """The path of ``differentiable``, ``capturable`` and compilers: coefficients may be tensors that nobody reads."""
+    """The path of ``differentiable`` and ``capturable``: the coefficients may be tensors, never read by the host."""
     for param, state in zip(params, states, strict=True):
         assert param.grad is not None
         # In bfloat16, 1 − αγ would be 1.
