@@ -102,9 +102,11 @@ def pre_form(
     """
     rho = 1 - alpha * step_size
     start = first * (beta - initial_speed)
+    # With no decay the terms are absent for a traced step size, too.
+    decay = 0.0 if _is_zero(weight_decay) else -step_size * weight_decay
     return StepCoefficients(
-        theta_decay=-step_size * weight_decay,
-        velocity_decay=-step_size * weight_decay * (1 / beta - alpha),
+        theta_decay=decay,
+        velocity_decay=0.0 if _is_zero(decay) else decay * (1 / beta - alpha),
         velocity_velocity=rho,
         velocity_gradient=rho * start - step_size * (1 - alpha * beta),
         theta_velocity=step_size,
@@ -268,5 +270,9 @@ def phase_from_velocity(theta: Array, velocity: Array, alpha: Scalar, beta: Scal
 
 def _plus(total: Array, coefficient: Scalar, array: Array | None) -> Array:
     """Total + coefficient · array, or ``total`` itself where the term is absent."""
-    absent = isinstance(coefficient, int | float) and coefficient == 0
-    return total if absent else total + coefficient * array
+    return total if _is_zero(coefficient) else total + coefficient * array
+
+
+def _is_zero(value: Scalar) -> bool:
+    """Whether a value is the Python number 0; a tensor or tracer may be anything."""
+    return isinstance(value, int | float) and value == 0

@@ -87,8 +87,8 @@ RANGES: Final = {
 }
 
 
-def check(**hyperparameters: Any) -> None:
-    """Raise an error unless every hyperparameter lies in its range.
+def check(**hyperparameters: Any) -> dict[str, float]:
+    """The hyperparameters as Python numbers, if every one lies in its range.
 
     Args:
         **hyperparameters: Values by name, the names being keys of `RANGES`. A value is a Python or NumPy number, or an
@@ -99,18 +99,18 @@ def check(**hyperparameters: Any) -> None:
         ValueError: A value is out of its range, not finite, or an array of more or fewer than one number.
 
     Example:
-        >>> check(alpha=0.5, beta=0.1)
+        >>> check(alpha=0.5, beta=1)
+        {'alpha': 0.5, 'beta': 1.0}
         >>> check(beta=0)
         Traceback (most recent call last):
         ...
         ValueError: beta must be a finite number > 0, got 0
     """
-    for name, value in hyperparameters.items():
-        check_number(name, value, RANGES[name])
+    return {name: check_number(name, value, RANGES[name]) for name, value in hyperparameters.items()}
 
 
-def check_number(name: str, value: Any, allowed: Range) -> None:
-    """Raise an error unless ``value``, the argument ``name``, is one real number in ``allowed``.
+def check_number(name: str, value: Any, allowed: Range) -> float:
+    """The argument ``name`` as a Python number, if it is one real number in ``allowed``.
 
     Raises:
         TypeError: ``value`` is not a number.
@@ -127,6 +127,7 @@ def check_number(name: str, value: Any, allowed: Range) -> None:
         raise TypeError(f"{name} must be {allowed}, got {number!r} of type {type(number).__name__}")
     if number not in allowed:
         raise ValueError(f"{name} must be {allowed}, got {number!r}")
+    return float(number)
 
 
 def check_whole_number(name: str, value: Any) -> None:

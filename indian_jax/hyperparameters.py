@@ -21,8 +21,7 @@ def scalar(name: str, value: Any, allowed: Range) -> float | jax.Array:
         ValueError: ``value`` is out of range, not finite, or an array of more or fewer than one number.
     """
     if not isinstance(value, jax.core.Tracer):
-        check_number(name, value, allowed)
-        return float(np.asarray(value).item())
+        return check_number(name, value, allowed)
     if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
         raise TypeError(f"{name} must be {allowed}, got an array of dtype {value.dtype}")
     return _one_number(name, allowed, value)

@@ -129,7 +129,7 @@ def indian(
         if callable(learning_rate):
             step_size = scheduled("learning_rate", learning_rate(state.count))
         coefficients = partial(post_form, step_size, alpha, beta, initial_speed=initial_speed, first=state.count == 0)
-        plain = coefficients()._replace(theta_decay=0.0, velocity_decay=0.0)
+        plain = coefficients()
         if decays:
             if params is None:
                 raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
