@@ -64,7 +64,11 @@ def _step_with_tensors(group: dict[str, Any], params: Sequence[Tensor], states: 
             _coefficients(group, partial(_as_scalar, dtype=real_dtype), first),
         )
         param.add_(displacement)
-        state["velocity"].copy_(velocity)
+        if group["differentiable"]:
+            # Autograd may still need the old velocity.
+            state["velocity"] = velocity.to(param.dtype)
+        else:
+            state["velocity"].copy_(velocity)
 
 
 def _coefficients(
