@@ -121,8 +121,9 @@ def test_the_average_of_the_variables_is_the_one_keras_defines(apply):
 
 @pytest.mark.usefixtures("float64")
 def test_overwriting_with_the_average_leaves_the_velocity_alone(apply):
-    optimizer = INDIAN(learning_rate=0.1, beta=0.2, use_ema=True, ema_momentum=0.75, ema_overwrite_frequency=3)
-    variable, form, average = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.2), None
+    damping, averaging = {"alpha": 0.5, "beta": 0.2}, {"ema_momentum": 0.75, "ema_overwrite_frequency": 3}
+    optimizer, form = INDIAN(learning_rate=0.1, use_ema=True, **damping, **averaging), PhaseForm([1.0, 2.0], **damping)
+    variable, average = keras.Variable([1.0, 2.0], dtype="float64"), None
     for k, gradient in enumerate(GRADIENTS):
         apply(optimizer, [gradient], [variable])
         form.step(gradient, 0.1)

@@ -18,14 +18,14 @@ def test_the_folder_passes_on(backend: str) -> None:
     # What steers this run of pytest, xdist's workers among it, is not for the other one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", str(_FOLDER), "indian_tf", f"--ignore={__file__}"]
-    options = ["-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--tb=short", "--color=no"]
+    options = ["-p", "no:xdist", "-p", "no:cacheprovider", "--tb=short", "--color=no"]
     run = subprocess.run(
         command + options,
         env=environment | {"KERAS_BACKEND": backend},
         cwd=_FOLDER.parents[1],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     assert f"keras backend: {backend}" in run.stdout, run.stdout + run.stderr

@@ -127,7 +127,7 @@ def test_variables_of_any_shape_move_alike(apply, shape):
 def test_a_constraint_is_applied_after_the_step(apply):
     variable = keras.Variable([1.0, 1.0], dtype="float64")
     variable.constraint = keras.constraints.NonNeg()
-    optimizer = INDIAN(learning_rate=0.5)
+    optimizer = INDIAN(learning_rate=0.5, initial_speed=1.0)
     apply(optimizer, [[4.0, 0.5]], [variable])
     np.testing.assert_allclose(variable.numpy(), [0.0, 0.75], rtol=1e-12)
 
