@@ -90,8 +90,8 @@ def pre_form(
         beta: β > 0.
         initial_speed: s, the initial speed: θ̇(0) = −s g₀.
         weight_decay: λ >= 0.
-        first: Whether this is the first step of these parameters, as a bool or as a number 0 or 1. The velocity handed
-            to a first step is zero; that the true one is (β − s) g₀ is in the coefficients.
+        first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1. The velocity
+            handed to a first step is zero; that the true one is (β − s) g₀ is in the coefficients.
 
     Returns:
         Coefficients of the same kind as the arguments (Python numbers, tensors, tracers).
@@ -137,7 +137,7 @@ def post_form(
         beta: β > 0.
         initial_speed: s, the initial speed: θ̇(0) = −s g₀.
         weight_decay: λ >= 0.
-        first: Whether this is the first step of these parameters, as a bool or as a number 0 or 1.
+        first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1.
 
     Returns:
         Coefficients of the same kind as the arguments. ``theta_velocity`` is exactly 0 wherever |ρ| >= 1/4.

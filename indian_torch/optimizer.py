@@ -9,7 +9,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiab
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
-from indian_torch.step import as_number, step_group
+from indian_torch.step import as_number, at_least_float32, step_group
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -38,17 +38,18 @@ class INDIAN(Optimizer):
         initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
         maximize: Maximize instead of minimize.
-        foreach: Update all tensors of a group in a few calls; None: whenever possible, that is unless one of the next
-            two flags is set.
+        foreach: Update all tensors of a group in a few calls, unless one of the next two flags is set; None: likewise.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
         capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph.
 
     Raises:
         TypeError: A hyperparameter is not a number, or a flag not a bool.
-        ValueError: A hyperparameter is out of its range, there are no parameters, or ``foreach`` is True together with
-            ``differentiable`` or ``capturable``.
+        ValueError: A hyperparameter is out of its range, there are no parameters, or ``foreach`` and
+            ``differentiable`` are both True.
 
     Example:
+        >>> import torch
+        >>> from indian_torch import INDIAN
         >>> model = torch.nn.Linear(4, 1)
         >>> optimizer = INDIAN(model.parameters(), lr=0.1, alpha=0.5, beta=0.1)
         >>> loss = model(torch.ones(8, 4)).square().mean()
@@ -83,14 +84,13 @@ class INDIAN(Optimizer):
             "differentiable": differentiable,
             "capturable": capturable,
         }
-        _check_group(defaults)
-        super().__init__(params, _with_plain_numbers(defaults))
+        super().__init__(params, _checked(defaults))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
-            _check_group(self.defaults | param_group)
-            param_group = _with_plain_numbers(param_group)
+            checked = _checked(self.defaults | param_group)
+            param_group = {name: checked[name] for name in param_group}
         super().add_param_group(param_group)
 
     @_use_grad_for_differentiable
@@ -128,25 +128,20 @@ class INDIAN(Optimizer):
             raise ValueError("the phase of a parameter is defined from its first step on")
         group = next(group for group in self.param_groups if any(p is param for p in group["params"]))
         alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
-        return phase_from_velocity(param.detach(), self.state[param]["velocity"].detach(), alpha, beta)
+        dtype = at_least_float32(param.dtype)
+        velocity = self.state[param]["velocity"].detach()
+        return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
 
 INNA = INDIAN
 
 
-def _check_group(group: dict[str, Any]) -> None:
-    check(**{name: value for name, value in group.items() if name in RANGES})
+def _checked(group: dict[str, Any]) -> dict[str, Any]:
+    """The group, if its hyperparameters and flags are valid, with Python numbers, which can be saved, or tensors."""
+    numbers = check(**{name: value for name, value in group.items() if name in RANGES})
     for name in ("maximize", "differentiable", "capturable"):
         check_flag(name, group[name])
     check_flag("foreach", group["foreach"], optional=True)
-    for name in ("differentiable", "capturable"):
-        if group["foreach"] and group[name]:
-            raise ValueError(f"foreach must be False or None where {name} is True, got True")
-
-
-def _with_plain_numbers(group: dict[str, Any]) -> dict[str, Any]:
-    """The group with Python's floats for numbers of all other types, so that it can be saved; tensors stay."""
-    return {
-        name: as_number(value) if name in RANGES and not isinstance(value, Tensor) else value
-        for name, value in group.items()
-    }
+    if group["foreach"] and group["differentiable"]:
+        raise ValueError("foreach must be False or None where differentiable is True, got True")
+    return group | {name: number for name, number in numbers.items() if not isinstance(group[name], Tensor)}

@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
 from indian_core.dynamics import StepCoefficients, pre_form, velocity_step
 
-__all__ = ["as_number", "step_group"]
+__all__ = ["as_number", "at_least_float32", "step_group"]
 
 
 def step_group(group: dict[str, Any], params: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> None:
@@ -53,9 +53,7 @@ def _step_with_tensors(group: dict[str, Any], params: Sequence[Tensor], states: 
     """The path of ``differentiable`` and ``capturable``: the coefficients may be tensors, never read by the host."""
     for param, state in zip(params, states, strict=True):
         assert param.grad is not None
-        # In bfloat16, 1 − αγ would be 1.
-        dtype = torch.promote_types(param.dtype, torch.float32)
-        real_dtype = torch.promote_types(param.real.dtype, torch.float32)
+        dtype, real_dtype = at_least_float32(param.dtype), at_least_float32(param.real.dtype)
         first = (state["step"] == 0).to(real_dtype)
         displacement, velocity = velocity_step(
             param.to(dtype, copy=True),
@@ -83,6 +81,11 @@ def _coefficients(
         first=first,
     )
     return coefficients.ascent() if group["maximize"] else coefficients
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute in: in bfloat16, 1 − αγ would be 1."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def as_number(value: Any) -> float:

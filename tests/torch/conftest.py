@@ -15,6 +15,7 @@ IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "foreach": {"foreach": True},
     "for_loop": {"foreach": False},
     "capturable": {"capturable": True},
+    "foreach_capturable": {"foreach": True, "capturable": True},
     "differentiable": {"differentiable": True},
 }
 
