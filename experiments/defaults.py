@@ -40,7 +40,7 @@ import matplotlib.pyplot as plt
 __all__ = ["main"]
 
 BATCH_SIZE = 32
-TRIALS = 10  # of the random search, for each optimizer and task
+TRIALS = 14  # of the random search, for each optimizer and task
 CONFIRMED = 2  # best trials of an optimizer and task that run again on fresh seeds
 CANDIDATES = 4  # best points of the grid that run again on fresh seeds
 LAST_EPOCHS = 2  # over whose ends the validation accuracy is averaged
