@@ -9,9 +9,8 @@ import keras
 from keras import ops
 
 from indian_core import schedules
-from indian_core.hyperparameters import NON_NEGATIVE, check_whole_number
+from indian_core.hyperparameters import NON_NEGATIVE, check_number, check_whole_number
 from indian_tf.dtypes import at_least_float32
-from indian_tf.hyperparameters import scalar
 
 __all__ = ["LogarithmicDecay", "PowerDecay"]
 
@@ -41,8 +40,8 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         check_whole_number("warmup_steps", warmup_steps)
         self.schedule = schedules.PowerDecay(
-            scalar("initial_learning_rate", initial_learning_rate, NON_NEGATIVE),
-            scalar("power", power, NON_NEGATIVE),
+            check_number("initial_learning_rate", initial_learning_rate, NON_NEGATIVE),
+            check_number("power", power, NON_NEGATIVE),
             int(warmup_steps),
         )
         self.name = name
@@ -82,7 +81,8 @@ class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, initial_learning_rate: float, power: float = 2.0, name: str = "LogarithmicDecay") -> None:
         super().__init__()
         self.schedule = schedules.LogarithmicDecay(
-            scalar("initial_learning_rate", initial_learning_rate, NON_NEGATIVE), scalar("power", power, NON_NEGATIVE)
+            check_number("initial_learning_rate", initial_learning_rate, NON_NEGATIVE),
+            check_number("power", power, NON_NEGATIVE),
         )
         self.name = name
 

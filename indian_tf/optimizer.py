@@ -6,9 +6,8 @@ import keras
 from keras import ops
 
 from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
-from indian_core.hyperparameters import DEFAULTS, RANGES
+from indian_core.hyperparameters import DEFAULTS, RANGES, check_number
 from indian_tf.dtypes import at_least_float32
-from indian_tf.hyperparameters import scalar
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -82,13 +81,13 @@ class INDIAN(keras.optimizers.Optimizer):
         name: str = "indian",
         **kwargs: Any,
     ) -> None:
-        alpha = scalar("alpha", alpha, RANGES["alpha"])
-        beta = scalar("beta", beta, RANGES["beta"])
-        initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
+        alpha = check_number("alpha", alpha, RANGES["alpha"])
+        beta = check_number("beta", beta, RANGES["beta"])
+        initial_speed = check_number("initial_speed", initial_speed, RANGES["initial_speed"])
         if weight_decay is not None:
-            weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])
+            weight_decay = check_number("weight_decay", weight_decay, RANGES["weight_decay"])
         if not callable(learning_rate):
-            learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
+            learning_rate = check_number("learning_rate", learning_rate, RANGES["learning_rate"])
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
