@@ -1,9 +1,8 @@
 """INDIAN as an `optax.GradientTransformation`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +11,10 @@ import optax
 
 from indian_core.dynamics import StepCoefficients, phase_from_velocity, post_form, velocity_step
 from indian_core.hyperparameters import DEFAULTS, RANGES
+from indian_jax.decay_mask import Mask, check_mask, decay_mask
 from indian_jax.hyperparameters import check_floating_dtype, scalar, scheduled
 
 __all__ = ["INNA", "INDIANState", "indian", "inna", "phase"]
-
-Mask: TypeAlias = Any | Callable[[optax.Params], Any]
-"""A tree of bools, or a function from the parameters to one."""
 
 
 class INDIANState(NamedTuple):
@@ -109,8 +106,7 @@ def indian(
     if velocity_dtype is not None:
         check_floating_dtype("velocity_dtype", velocity_dtype)
         velocity_dtype = jax.dtypes.canonicalize_dtype(velocity_dtype)
-    if mask is not None and not _is_function(mask):
-        _check_mask(mask)
+    check_mask(mask)
     decays = isinstance(weight_decay, jax.Array) or weight_decay != 0
 
     def init_fn(params: optax.Params) -> INDIANState:
@@ -139,7 +135,7 @@ def indian(
                 updates,
                 state.velocity,
                 params,
-                _decay_mask(mask, params, updates),
+                decay_mask(mask, params, updates),
                 is_leaf=_is_none,
             )
         else:
@@ -238,36 +234,6 @@ def _working_dtype(*arrays: Any) -> Any:
 
 def _inexact_dtype(array: Any) -> Any:
     return jnp.result_type(array, 0.0)
-
-
-def _is_function(mask: Any) -> bool:
-    # A mask made by mapping over a module that can be called is a tree of bools all the same.
-    return callable(mask) and jax.tree_util.all_leaves([mask])
-
-
-def _check_mask(mask: Any) -> None:
-    for leaf in jax.tree.leaves(mask):
-        if not isinstance(leaf, bool | np.bool_):
-            raise TypeError(
-                "mask must be a tree of bools, a function from the parameters to one, or None, "
-                f"got {leaf!r} of type {type(leaf).__name__} in it"
-            )
-
-
-def _decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) -> Any:
-    """A tree like ``updates`` that says which leaves decay."""
-    if mask is None:
-        mask = True
-    elif _is_function(mask):
-        mask = mask(params)
-        _check_mask(mask)
-    try:
-        return jax.tree.broadcast(mask, updates, is_leaf=_is_none)
-    except ValueError as error:
-        raise ValueError(
-            f"mask must have the structure of the gradients, {jax.tree.structure(updates)}, or a prefix of it, "
-            f"got {jax.tree.structure(mask)}"
-        ) from error
 
 
 def _is_none(node: Any) -> bool:

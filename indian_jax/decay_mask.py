@@ -1,0 +1,55 @@
+"""Which parameters decay: the ``mask`` of Optax's own optimizers, checked."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+import optax
+
+__all__ = ["Mask", "check_mask", "decay_mask"]
+
+Mask: TypeAlias = Any | Callable[[optax.Params], Any]
+"""A tree of bools, or a function from the parameters to one."""
+
+
+def check_mask(mask: Mask | None) -> None:
+    """Raise an error unless ``mask`` is None, a function, or a tree of bools.
+
+    Raises:
+        TypeError: ``mask`` is anything else.
+    """
+    if mask is None or _is_function(mask):
+        return
+    for leaf in jax.tree.leaves(mask):
+        if not isinstance(leaf, bool | np.bool_):
+            raise TypeError(
+                "mask must be a tree of bools, a function from the parameters to one, or None, "
+                f"got {leaf!r} of type {type(leaf).__name__} in it"
+            )
+
+
+def decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) -> Any:
+    """A tree like ``updates`` that says which leaves decay; all, where ``mask`` is None.
+
+    Raises:
+        TypeError: The function ``mask`` returns anything but a tree of bools.
+        ValueError: The tree does not fit.
+    """
+    if mask is None:
+        mask = True
+    elif _is_function(mask):
+        mask = mask(params)
+        check_mask(mask)
+    try:
+        return jax.tree.broadcast(mask, updates, is_leaf=lambda node: node is None)
+    except ValueError as error:
+        raise ValueError(
+            f"mask must have the structure of the gradients, {jax.tree.structure(updates)}, or a prefix of it, "
+            f"got {jax.tree.structure(mask)}"
+        ) from error
+
+
+def _is_function(mask: Mask) -> bool:
+    # A mask made by mapping over a module that can be called is a tree of bools all the same.
+    return callable(mask) and jax.tree_util.all_leaves([mask])
