@@ -32,8 +32,8 @@ class Defaults(NamedTuple):
     """
 
     learning_rate: float = 0.1
-    alpha: float = 0.5
-    beta: float = 0.1
+    alpha: float = 0.25
+    beta: float = 0.8
     initial_speed: float = 1.0
     weight_decay: float = 0.0
 
