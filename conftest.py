@@ -12,6 +12,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+pytest_plugins = ["tests.cross_framework.parity_report"]
+
 
 @pytest.fixture(autouse=True)
 def _docstring_names(doctest_namespace: dict[str, object]) -> None:

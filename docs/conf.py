@@ -18,7 +18,7 @@ copyright = "The INDIAN developers"
 version = release = installed_version("indian")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
-exclude_patterns = ["_build", "results"]
+exclude_patterns = ["_build", "parity_table.md", "results"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]
 myst_heading_anchors = 3
