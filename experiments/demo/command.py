@@ -83,7 +83,13 @@ def _train(frameworks: Sequence[str], task: Task) -> Runs:
     taken: defaultdict[tuple[str, str], int] = defaultdict(int)
     doing = dict.fromkeys(frameworks, "starting")
     with (
-        tqdm(total=len(frameworks) * len(OPTIMIZERS) * task.steps(), unit="step", dynamic_ncols=True) as bar,
+        tqdm(
+            total=len(frameworks) * len(OPTIMIZERS) * task.steps(),
+            unit="step",
+            dynamic_ncols=True,
+            # In a log every refresh is a line.
+            mininterval=0.1 if sys.stderr.isatty() else 10,
+        ) as bar,
         tempfile.TemporaryDirectory() as folder,
     ):
 
