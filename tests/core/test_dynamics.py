@@ -199,9 +199,11 @@ def test_ascent_is_the_step_of_the_negative_gradient(form: Any, run: Run, first:
     assert coefficients.ascent().ascent() == coefficients
 
 
+# An array stands for a step size that nobody may read, as a traced one.
+@pytest.mark.parametrize("step_size", [0.1, np.array(0.1)], ids=["number", "array"])
 @pytest.mark.parametrize("form", [pre_form, post_form])
-def test_theta_is_not_needed_without_weight_decay(form: Any) -> None:
-    coefficients = form(0.1, 0.5, 0.1)
+def test_theta_is_not_needed_without_weight_decay(form: Any, step_size: Any) -> None:
+    coefficients = form(step_size, 0.5, 0.1)
     assert velocity_step(None, 2.0, 3.0, coefficients) == velocity_step(7.0, 2.0, 3.0, coefficients)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from indian_core.dynamics import phase_from_velocity
 from indian_torch import INDIAN
 
 
@@ -230,6 +231,17 @@ def test_phase_is_a_new_tensor_of_the_same_shape_and_dtype(
         assert phase.dtype == param.dtype
         assert not phase.requires_grad
         assert phase.data_ptr() not in (param.data_ptr(), optimizer.state[param]["velocity"].data_ptr())
+
+
+def test_phase_of_16_bit_parameters_is_computed_in_float32() -> None:
+    """(1 − αβ)θ − βm is a difference of large numbers; in bfloat16 each of the two would be rounded before it."""
+    param = torch.full((64,), 3.0, dtype=torch.bfloat16)
+    optimizer = INDIAN([param], lr=0.1, alpha=0.3, beta=0.7)
+    param.grad = torch.linspace(-9, 9, 64, dtype=torch.bfloat16)
+    optimizer.step()
+    velocity = optimizer.state[param]["velocity"]
+    expected = phase_from_velocity(param.double(), velocity.double(), 0.3, 0.7)
+    torch.testing.assert_close(optimizer.phase(param), expected.bfloat16(), rtol=2**-8, atol=0)
 
 
 @pytest.mark.parametrize("which", ["no_step_yet", "no_gradient_yet", "foreign"])
