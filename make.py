@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set the project up and run it. Needs Python 3.11 or newer, and a network connection the first time.
 
-python3 make.py demo [--framework torch|keras|jax|all] [options of the demo]
+python3 make.py demo [--framework torch|keras|jax|all] [--epochs N] [--seed S] [--dtype float64|float32] [--output DIR]
     Train one network with INDIAN, SGD and Adam, in one framework or in all three.
 python3 make.py test
     Lint, format, types, documentation, and the tests with coverage.
@@ -55,6 +55,7 @@ EXTRAS = {
     "jax": {"jax"},
     "all": {"torch", "tensorflow", "jax"},
 }
+DEMO_OPTIONS = ("--epochs", "--seed", "--dtype", "--output")
 DEVELOPMENT_GROUPS = {"dev", "docs", "experiments"}
 
 CHECKS = {
@@ -186,9 +187,13 @@ def demo(arguments: list[str]) -> int:
     """Install one framework, or all, and run the demo; further options are the demo's."""
     parser = argparse.ArgumentParser("make.py demo", allow_abbrev=False, add_help=False)
     parser.add_argument("--framework", choices=list(EXTRAS), default="all")
-    own, further = parser.parse_known_args(arguments)
-    set_up(EXTRAS[own.framework], {"experiments"})
-    return run_module(["experiments", "demo", "--framework", own.framework, *further])
+    for option in DEMO_OPTIONS:
+        parser.add_argument(option)
+    # Now, not by the demo after some minutes of set-up.
+    options = vars(parser.parse_args(arguments))
+    set_up(EXTRAS[options["framework"]], {"experiments"})
+    given = [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
+    return run_module(["experiments", "demo", *given])
 
 
 def test(arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,8 +91,20 @@ def test_demo_installs_the_chosen_framework_only(
 
 
 def test_demo_passes_further_options_on(make: ModuleType, recorder: Recorder) -> None:
-    make.main(["demo", "--epochs", "3", "--framework", "jax", "--frame"])
-    assert recorder.run == [["experiments", "demo", "--framework", "jax", "--epochs", "3", "--frame"]]
+    make.main(["demo", "--epochs", "3", "--framework", "jax", "--seed=1"])
+    assert recorder.run == [["experiments", "demo", "--framework", "jax", "--epochs", "3", "--seed", "1"]]
+
+
+def test_demo_knows_the_options_of_the_demo(make: ModuleType) -> None:
+    source = (SCRIPT.parent / "experiments" / "demo" / "command.py").read_text()
+    options = set(re.findall(r'^\s+"?(?:parser.add_argument\(")?(--\w+)"', source, re.MULTILINE))
+    assert options == {"--framework", *make.DEMO_OPTIONS}
+
+
+def test_demo_refuses_an_unknown_option_before_it_sets_anything_up(make: ModuleType, recorder: Recorder) -> None:
+    with pytest.raises(SystemExit):
+        make.main(["demo", "--epoch", "3"])
+    assert recorder.run == []
 
 
 def test_demo_refuses_an_unknown_framework(
