@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "check",
     "check_flag",
     "check_number",
+    "check_shape",
+    "check_started",
     "check_whole_number",
 ]
 
@@ -95,7 +98,7 @@ def check(**hyperparameters: Any) -> dict[str, float]:
             array of any framework that holds exactly one real number.
 
     Raises:
-        TypeError: A value is not a number.
+        TypeError: A value is not a number, or a name not that of a hyperparameter.
         ValueError: A value is out of its range, not finite, or an array of more or fewer than one number.
 
     Example:
@@ -106,6 +109,8 @@ def check(**hyperparameters: Any) -> dict[str, float]:
         ...
         ValueError: beta must be a finite number > 0, got 0
     """
+    for name in hyperparameters.keys() - RANGES.keys():
+        raise TypeError(f"a hyperparameter must be one of {', '.join(RANGES)}, got {name}")
     return {name: check_number(name, value, RANGES[name]) for name, value in hyperparameters.items()}
 
 
@@ -165,6 +170,47 @@ def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
         return
     allowed = "True, False or None" if optional else "True or False"
     raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+
+
+def check_shape(name: str, shape: Sequence[int | None], expected: Sequence[int | None]) -> None:
+    """Raise an error unless an array has the shape that it must have; arithmetic would broadcast it.
+
+    Args:
+        name: What the array is, for the message.
+        shape: Its shape; None is a size that is not known yet.
+        expected: The shape that it must have, likewise.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> check_shape("gradient", (1,), (3,))
+        Traceback (most recent call last):
+        ...
+        ValueError: gradient must be of shape (3,), got an array of shape (1,)
+    """
+    shape, expected = tuple(shape), tuple(expected)
+    same_sizes = all(a == b or a is None or b is None for a, b in zip(shape, expected, strict=False))
+    if len(shape) != len(expected) or not same_sizes:
+        raise ValueError(f"{name} must be of shape {expected}, got an array of shape {shape}")
+
+
+def check_started(name: str, steps: int) -> None:
+    """Raise an error unless what ``name`` stands for has taken a step, before which its phase is unknown.
+
+    Raises:
+        ValueError: ``steps``, the number of steps taken, is 0.
+
+    Example:
+        >>> check_started("param", 0)
+        Traceback (most recent call last):
+        ...
+        ValueError: param must have taken a step, since the first phase depends on the first gradient; got 0 steps
+    """
+    if steps == 0:
+        raise ValueError(
+            f"{name} must have taken a step, since the first phase depends on the first gradient; got 0 steps"
+        )
 
 
 def _single_number(name: str, value: Any, allowed: Range) -> Any:

@@ -12,7 +12,7 @@ Momentum is meant as torch.optim.SGD, optax.sgd and keras.optimizers.SGD write i
 import math
 from typing import NamedTuple
 
-from indian_core.hyperparameters import MOMENTUM, POSITIVE, check, check_flag, check_number
+from indian_core.hyperparameters import MOMENTUM, POSITIVE, Range, check, check_flag, check_number
 
 __all__ = ["INDIANSettings", "MomentumSGDSettings", "from_momentum_sgd", "to_momentum_sgd"]
 
@@ -94,14 +94,13 @@ def to_momentum_sgd(learning_rate: float, alpha: float, beta: float) -> Momentum
     """
     check_number("learning_rate", learning_rate, POSITIVE)
     check(alpha=alpha, beta=beta)
-    momentum = 1 - alpha * learning_rate
     if _close(alpha * beta, 1):
         return MomentumSGDSettings(learning_rate * beta, momentum=0.0, nesterov=False)
+    check_number("alpha", alpha, Range(0.0, maximum=1 / learning_rate))
+    momentum = 1 - alpha * learning_rate
     if _close(beta, learning_rate):
-        check_number("1 - alpha * learning_rate", momentum, MOMENTUM)
         return MomentumSGDSettings(learning_rate**2, momentum, nesterov=False)
     if _close(beta, (1 + momentum) * learning_rate):
-        check_number("1 - alpha * learning_rate", momentum, MOMENTUM)
         return MomentumSGDSettings(learning_rate**2, momentum, nesterov=True)
     raise ValueError(
         f"beta must be learning_rate = {learning_rate:g} (heavy ball), "

@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from indian_core.dynamics import initial_phase, phase_step, weight_decay_step
-from indian_core.hyperparameters import DEFAULTS, check, check_whole_number
+from indian_core.hyperparameters import (
+    DEFAULTS,
+    NON_NEGATIVE,
+    check,
+    check_number,
+    check_shape,
+    check_whole_number,
+)
 
 __all__ = ["PhaseForm", "Trajectory", "trajectory"]
 
@@ -64,8 +71,13 @@ class PhaseForm:
         Args:
             gradient: g at the current θ, of its shape.
             step_size: γ >= 0 of this step.
+
+        Raises:
+            TypeError, ValueError: ``step_size`` is not a number in its range, or ``gradient`` not of θ's shape.
         """
+        check_number("step_size", step_size, NON_NEGATIVE)
         gradient = np.asarray(gradient)
+        check_shape("gradient", gradient.shape, self.theta.shape)
         if self.phase is None:
             self.phase = initial_phase(self.theta, gradient, self.alpha, self.beta, self.initial_speed)
         theta = weight_decay_step(self.theta, step_size, self.weight_decay)

@@ -6,6 +6,7 @@ an array of any framework. Source: Castera, Bolte, Févotte, Pauwels, "An Inerti
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -107,10 +108,10 @@ class LogarithmicDecay:
         check_number("initial", self.initial, NON_NEGATIVE)
         check_number("power", self.power, NON_NEGATIVE)
 
-    def __call__(self, k: Any, log: Callable[[Any], Any] = math.log) -> Any:
-        """γ_k; ``log`` is the natural logarithm for k's type: `math.log` for numbers, ``jnp.log`` for JAX arrays, …"""
+    def __call__(self, k: Any, log: Callable[[Any], Any] | None = None) -> Any:
+        """γ_k; ``log`` is the natural logarithm for k's type, which TensorFlow's tensors need: ``tf.math.log``."""
         # As in Constant, k may be an integer array of TensorFlow.
-        return self.initial * log(k / 1 + math.e) ** -self.power
+        return self.initial * (log or _natural_logarithm)(k / 1 + math.e) ** -self.power
 
 
 Schedule: TypeAlias = Constant | PowerDecay | LogarithmicDecay
@@ -174,3 +175,14 @@ def assumption_1(schedule: Schedule) -> Assumption1:
             f"γ_k log k does not tend to 0: the logarithm's power is {logarithmic_power:g}, and must exceed 1",
         )
     return Assumption1(True, "Σγ_k is infinite and γ_k log k tends to 0")
+
+
+def _natural_logarithm(x: Any) -> Any:
+    """The logarithm of a number, or of an array that knows its own: NumPy's, JAX's, torch's."""
+    if isinstance(x, numbers.Real):
+        return math.log(x)
+    if hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__().log(x)
+    if hasattr(x, "log"):
+        return x.log()
+    raise TypeError(f"log must be given for a step number of type {type(x).__name__}")

@@ -4,7 +4,6 @@ A constant step size is a number, or `optax.constant_schedule`.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 import jax
@@ -60,7 +59,7 @@ def logarithmic_decay(init_value: StepSize, power: float = 2.0) -> optax.Schedul
         1.0
         >>> tx = indian(schedule, alpha=0.5, beta=0.1)
     """
-    return _scaled(init_value, partial(LogarithmicDecay(1.0, power), log=jnp.log))
+    return _scaled(init_value, LogarithmicDecay(1.0, power))
 
 
 def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> optax.Schedule:

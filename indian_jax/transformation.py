@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from indian_core.dynamics import StepCoefficients, phase_from_velocity, post_form, velocity_step
-from indian_core.hyperparameters import DEFAULTS, RANGES
+from indian_core.hyperparameters import DEFAULTS, RANGES, check_shape, check_started
 from indian_jax.decay_mask import Mask, check_mask, decay_mask
 from indian_jax.hyperparameters import check_floating_dtype, scalar, scheduled
 
@@ -54,7 +54,9 @@ def indian(
 
     The learning rate belongs inside this transformation, unlike in others: the velocity depends on it. The updates are
     ready for `optax.apply_updates`, sign included, in the dtype of the gradients; the arithmetic is done in float32 or
-    better. A gradient that is None gives the update None and leaves its velocity alone.
+    better. A gradient that is None gives the update None and leaves its velocity alone. The first step is that of the
+    transformation: for parameters that join later to start with the initial speed, too, give them a transformation of
+    their own, with `optax.partition` for instance.
 
     With `optax.inject_hyperparams` every number becomes an array in the state, and a function or dtype is taken for a
     schedule unless it is named in ``static_args``::
@@ -81,8 +83,8 @@ def indian(
     Raises:
         TypeError: A hyperparameter is not a number, ``velocity_dtype`` not a floating dtype, or ``mask`` not made of
             bools.
-        ValueError: A hyperparameter is out of its range; in ``update``, ``params`` is missing, or ``mask`` does not fit
-            the gradients.
+        ValueError: A hyperparameter is out of its range; in ``update``, ``params`` is missing, ``mask`` does not fit
+            the gradients, or a gradient is not of its parameter's shape.
 
     Example:
         >>> import jax.numpy as jnp
@@ -166,7 +168,7 @@ def phase(
     Raises:
         TypeError: ``alpha`` or ``beta`` is not a number.
         ValueError: ``alpha`` or ``beta`` is out of its range; ``state`` holds no state of `indian`, several, or one
-            that has not taken a step.
+            that has not taken a step; ``params`` does not fit it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -184,8 +186,8 @@ def phase(
     if len(found) != 1:
         raise ValueError(f"state must hold one state of indian, got {len(found)} in {jax.tree.structure(state)}")
     count, velocity = found[0]
-    if not isinstance(count, jax.core.Tracer) and np.any(np.asarray(count) == 0):
-        raise ValueError("state must be at least one step old: the phase depends on the first gradient")
+    if not isinstance(count, jax.core.Tracer):
+        check_started("state", int(np.min(count)))
 
     def leaf_phase(m: Any, theta: Any) -> Any:
         if _is_masked(m):
@@ -194,7 +196,13 @@ def phase(
         leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), alpha, beta)
         return leaf.astype(_inexact_dtype(theta))
 
-    return jax.tree.map(leaf_phase, velocity, params, is_leaf=_is_masked)
+    try:
+        return jax.tree.map(leaf_phase, velocity, params, is_leaf=_is_masked)
+    except ValueError as error:
+        raise ValueError(
+            f"params must have the structure of those that state was made for, {jax.tree.structure(velocity)}, "
+            f"got {jax.tree.structure(params)}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -213,6 +221,7 @@ def _step_leaf(
 ) -> _LeafStep:
     if gradient is None:
         return _LeafStep(None, velocity)
+    check_shape("gradient", jnp.shape(gradient), jnp.shape(velocity))
     dtype = _working_dtype(gradient, velocity)
     displacement, next_velocity = velocity_step(
         None if theta is None else jnp.asarray(theta, dtype),

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
-from indian_core.hyperparameters import DEFAULTS, RANGES, check_number
+from indian_core.hyperparameters import DEFAULTS, POSITIVE, RANGES, check, check_number, check_shape, check_started
 from indian_tf.dtypes import at_least_float32
 
 __all__ = ["INDIAN", "INNA"]
@@ -81,30 +81,33 @@ class INDIAN(keras.optimizers.Optimizer):
         name: str = "indian",
         **kwargs: Any,
     ) -> None:
-        alpha = check_number("alpha", alpha, RANGES["alpha"])
-        beta = check_number("beta", beta, RANGES["beta"])
-        initial_speed = check_number("initial_speed", initial_speed, RANGES["initial_speed"])
-        if weight_decay is not None:
-            weight_decay = check_number("weight_decay", weight_decay, RANGES["weight_decay"])
-        if not callable(learning_rate):
+        numbers = check(alpha=alpha, beta=beta, initial_speed=initial_speed)
+        # A class of schedules is callable, too, but no schedule.
+        if not callable(learning_rate) or isinstance(learning_rate, type):
             learning_rate = check_number("learning_rate", learning_rate, RANGES["learning_rate"])
+        optional = {
+            "weight_decay": weight_decay,
+            "clipnorm": clipnorm,
+            "clipvalue": clipvalue,
+            "global_clipnorm": global_clipnorm,
+            "loss_scale_factor": loss_scale_factor,
+        }
+        for argument, value in optional.items():
+            if value is not None:
+                optional[argument] = check_number(argument, value, RANGES.get(argument, POSITIVE))
         super().__init__(
             learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
             use_ema=use_ema,
             ema_momentum=ema_momentum,
             ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
+            **optional,
             **kwargs,
         )
-        self.alpha = alpha
-        self.beta = beta
-        self.initial_speed = initial_speed
+        self.alpha = numbers["alpha"]
+        self.beta = numbers["beta"]
+        self.initial_speed = numbers["initial_speed"]
 
     def build(self, variables: list[Any]) -> None:
         """Create the velocity and the step count of each variable."""
@@ -173,8 +176,7 @@ class INDIAN(keras.optimizers.Optimizer):
         if index is None:
             raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
         velocity, step = self._velocities[index], self._steps[index]
-        if velocity is None or int(ops.convert_to_numpy(step)) == 0:
-            raise ValueError("variable must have taken a step: its phase is defined from the first one on")
+        check_started("variable", 0 if step is None else int(ops.convert_to_numpy(step)))
         dtype = at_least_float32(variable.dtype)
         phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
         return ops.stop_gradient(ops.cast(phase, variable.dtype))
@@ -199,9 +201,5 @@ def _check_shape(gradient: Any, variable: Any) -> None:
     shape = getattr(gradient, "shape", None)
     if shape is None or getattr(shape, "rank", 0) is None:
         return
-    shape, expected = tuple(shape), tuple(variable.shape)
     # A size that TensorFlow learns only when the graph runs is None here.
-    known_equal = all(size is None or size == right for size, right in zip(shape, expected, strict=False))
-    if len(shape) != len(expected) or not known_equal:
-        name = getattr(variable, "path", variable.name)
-        raise ValueError(f"the gradient of {name} must be of shape {expected}, got an array of shape {shape}")
+    check_shape(f"the gradient of {getattr(variable, 'path', variable.name)}", shape, variable.shape)

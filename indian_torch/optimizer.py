@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
+from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag, check_started
 from indian_torch.step import as_number, at_least_float32, step_group
 
 __all__ = ["INDIAN", "INNA"]
@@ -122,11 +122,12 @@ class INDIAN(Optimizer):
         """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
 
         Raises:
-            ValueError: The parameter has not taken a step: ψ₀ depends on its first gradient.
+            ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
         """
-        if "velocity" not in self.state.get(param, {}):
-            raise ValueError("the phase of a parameter is defined from its first step on")
-        group = next(group for group in self.param_groups if any(p is param for p in group["params"]))
+        group = next((group for group in self.param_groups if any(p is param for p in group["params"])), None)
+        if group is None:
+            raise ValueError(f"param must be a parameter of this optimizer, got {param!r}")
+        check_started("param", int(self.state.get(param, {}).get("step", 0)))
         alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
         dtype = at_least_float32(param.dtype)
         velocity = self.state[param]["velocity"].detach()

@@ -124,6 +124,19 @@ def test_logarithmic_schedule_with_the_logarithm_of_the_framework(
     np.testing.assert_allclose(actual, [schedule(int(k)) for k in STEPS], rtol=tolerance)
 
 
+def test_logarithmic_schedule_finds_the_logarithm_of_arrays_that_know_it() -> None:
+    import jax
+    import torch
+
+    schedule = LogarithmicDecay(0.1, power=1.5)
+    expected = [schedule(int(k)) for k in STEPS]
+    np.testing.assert_allclose(schedule(STEPS), expected, rtol=1e-14)
+    np.testing.assert_allclose(schedule(torch.tensor(STEPS)), expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(schedule)(STEPS), expected, rtol=1e-6)
+    with pytest.raises(TypeError, match="log must be given for a step number of type"):
+        schedule(1j)
+
+
 @pytest.mark.parametrize("product", [1.0, 0.75, 1.25, 0.9, 0.5])
 def test_post_form_has_the_derivatives_of_the_pre_form(product: float) -> None:
     """Also where ρ = 0, and where |ρ| = 1/4, at which the post form's coefficients have a kink."""

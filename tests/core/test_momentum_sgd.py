@@ -131,5 +131,5 @@ def test_indian_that_is_no_sgd_is_refused_and_told_what_would_be() -> None:
 
 def test_negative_momentum_is_refused() -> None:
     """β = γ, but αγ > 1."""
-    with pytest.raises(ValueError, match=r"1 - alpha \* learning_rate must be a number in \[0, 1\], got -1\.0"):
+    with pytest.raises(ValueError, match=r"alpha must be a number in \[0, 10\], got 20\.0"):
         to_momentum_sgd(0.1, 20.0, 0.1)

@@ -139,3 +139,19 @@ def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], messag
     if not arguments.keys() & good.keys():
         with pytest.raises(error):
             PhaseForm(np.ones(1), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "step_size", "message"),
+    [
+        (np.ones(2), -1.0, "step_size must be a finite number >= 0, got -1.0"),
+        (np.ones(2), math.nan, "step_size must be a finite number >= 0, got nan"),
+        (np.ones(1), 0.1, r"gradient must be of shape \(2,\), got an array of shape \(1,\)"),
+    ],
+)
+def test_a_bad_step_is_refused_and_changes_nothing(gradient: Any, step_size: float, message: str) -> None:
+    form = PhaseForm(np.ones(2))
+    with pytest.raises(ValueError, match=message):
+        form.step(gradient, step_size)
+    assert form.phase is None
+    assert form.theta.tolist() == [1, 1]

@@ -237,3 +237,12 @@ def test_learning_rate_zero_moves_nothing():
     params = jnp.ones(2)
     updates, _ = indian(0.0).update(params, indian().init(params))
     assert not jnp.any(updates)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_a_gradient_of_another_shape_is_refused(shape):
+    """Arithmetic would broadcast it, and the state would keep its shape."""
+    tx = indian()
+    state = tx.init({"w": jnp.zeros(3)})
+    with pytest.raises(ValueError, match=re.escape(f"gradient must be of shape (3,), got an array of shape {shape}")):
+        tx.update({"w": jnp.ones(shape)}, state)

@@ -92,7 +92,7 @@ def test_phase_of_another_state_is_refused(params, state):
 
 
 def test_phase_before_the_first_step_is_refused(params):
-    with pytest.raises(ValueError, match="state must be at least one step old"):
+    with pytest.raises(ValueError, match="state must have taken a step"):
         phase(params, indian().init(params), alpha=0.5, beta=0.1)
 
 
@@ -105,3 +105,10 @@ def test_phase_is_computed_in_full_precision():
     psi = phase(params, state, alpha=jnp.bfloat16(2.0**-5), beta=jnp.bfloat16(2.0**-5))
     assert psi.dtype == jnp.bfloat16
     assert psi[0] == (1 - 2.0**-10) * 1024.0 - 1024.0
+
+
+def test_phase_of_parameters_that_do_not_fit_is_refused(params):
+    tx = indian()
+    _, state = tx.update(params, tx.init(params), params)
+    with pytest.raises(ValueError, match="params must have the structure of those that state was made for"):
+        phase(list(params.values()), state, alpha=0.5, beta=0.1)

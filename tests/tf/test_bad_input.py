@@ -18,6 +18,10 @@ RANGES = {
     "beta": POSITIVE,
     "initial_speed": ANY,
     "weight_decay": NON_NEGATIVE,
+    "clipnorm": POSITIVE,
+    "clipvalue": POSITIVE,
+    "global_clipnorm": POSITIVE,
+    "loss_scale_factor": POSITIVE,
 }
 NOT_NUMBERS = ["0.1", True, 1j, [0.1], {}]
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), np.float32("nan")]
@@ -47,8 +51,12 @@ def test_a_hyperparameter_may_be_an_array_of_one_number(name):
         assert INDIAN(**{name: number}).get_config()[name] == 0.5
 
 
+def test_a_class_of_schedules_is_no_learning_rate():
+    _check(INDIAN, "learning_rate", PowerDecay, TypeError, NON_NEGATIVE)
+
+
 @pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "learning_rate"])
-def test_only_the_weight_decay_may_be_none(name):
+def test_the_hyperparameters_of_the_method_but_weight_decay_must_not_be_none(name):
     _check(INDIAN, name, None, TypeError, RANGES[name])
 
 

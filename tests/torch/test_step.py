@@ -251,6 +251,9 @@ def test_phase_is_undefined_before_the_first_step_and_for_foreign_tensors(which:
     if which != "no_step_yet":
         param.grad = torch.ones(2)
         optimizer.step()
-    with pytest.raises(ValueError, match="the phase of a parameter is defined from its first step on"):
+    with pytest.raises(
+        ValueError,
+        match="param must " + ("be a parameter of this optimizer" if which == "foreign" else "have taken a step"),
+    ):
         optimizer.phase(param if which == "no_step_yet" else other)
     assert len(optimizer.state) == (which != "no_step_yet")
