@@ -170,13 +170,16 @@ def _float64_cases(steps: int) -> list[Case]:
 
 
 def _structure_cases(steps: int) -> list[Case]:
-    """αγ = 1 at every step; parameter groups; a late start; a resumed run; all of the last three."""
+    """αγ = 1 at every step; step sizes that fall through it; γ = β; groups; a late start; a resumed run; all these."""
     first = Hyperparameters(0.5, 0.1, 1.0, 0.01)
     second = Hyperparameters(1.3, 0.5, 0.0, 0.0)
     critical = Hyperparameters(5.0, 0.5, 1.0, 0.01)
+    heavy_ball = Hyperparameters(0.5, 0.2, 0.0, 0.01)
     halfway = steps // 2
     return [
         Case("quadratic", Constant(0.2), (critical, critical), steps),
+        Case("quadratic", PowerDecay(0.4, 0.25), (critical, critical), steps),
+        Case("quadratic", Constant(0.2), (heavy_ball, heavy_ball), steps),
         Case("quadratic", PowerDecay(0.2, 0.25), (first, second), steps),
         Case("logistic regression", PowerDecay(0.1, 0.5), (first, first), steps, joins_at=7),
         Case("quadratic", PowerDecay(0.2, 0.25, 100), (first, first), steps, resumes_at=halfway),

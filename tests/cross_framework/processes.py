@@ -7,6 +7,8 @@ from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
+from coverage import Coverage
+
 IMPLEMENTATIONS = {
     "PyTorch": ("torch", {}),
     "Optax": ("jax", {"JAX_PLATFORMS": "cpu"}),
@@ -29,11 +31,14 @@ def call(implementation: str, module: str, function: str, *arguments: Any) -> An
 @cache
 def _executor(implementation: str) -> ProcessPoolExecutor:
     _, environment = IMPLEMENTATIONS[implementation]
-    return ProcessPoolExecutor(1, get_context("spawn"), _set_environment, (environment,))
+    return ProcessPoolExecutor(1, get_context("spawn"), _start, (environment,))
 
 
-def _set_environment(environment: dict[str, str]) -> None:
+def _start(environment: dict[str, str]) -> None:
     os.environ.update(environment)
+    # Tracing every line would double the time of the long runs, whose point is not coverage.
+    if measurement := Coverage.current():
+        measurement.stop()
 
 
 def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
