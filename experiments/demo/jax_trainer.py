@@ -61,13 +61,7 @@ def _evaluate(params: Weights, data: Data) -> tuple[jax.Array, jax.Array]:
 def _transformation(name: str) -> optax.GradientTransformation:
     match name:
         case "INDIAN":
-            return indian_jax.indian(
-                learning_rate=INDIAN.learning_rate,
-                alpha=INDIAN.alpha,
-                beta=INDIAN.beta,
-                initial_speed=INDIAN.initial_speed,
-                weight_decay=INDIAN.weight_decay,
-            )
+            return indian_jax.indian(**INDIAN._asdict())
         case "SGD":
             return optax.sgd(SGD.learning_rate, momentum=SGD.momentum, nesterov=True)
         case "Adam":

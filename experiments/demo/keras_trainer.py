@@ -47,13 +47,7 @@ def _optimizer(name: str) -> keras.optimizers.Optimizer:
     # of 0.9 becomes 0.89999998), but not a NumPy number.
     match name:
         case "INDIAN":
-            return indian_tf.INDIAN(
-                learning_rate=INDIAN.learning_rate,
-                alpha=INDIAN.alpha,
-                beta=INDIAN.beta,
-                initial_speed=INDIAN.initial_speed,
-                weight_decay=INDIAN.weight_decay,
-            )
+            return indian_tf.INDIAN(**INDIAN._asdict())
         case "SGD":
             return keras.optimizers.SGD(SGD.learning_rate, momentum=np.float64(SGD.momentum), nesterov=True)
         case "Adam":
