@@ -30,7 +30,7 @@ class Defaults(NamedTuple):
             ``python -m experiments defaults`` prints.
         alpha: Viscous damping α.
         beta: Newton damping β.
-        initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (arXiv 1905.12278, §5.2.1).
+        initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1).
         weight_decay: Decay rate λ.
     """
 

@@ -36,7 +36,7 @@ def _executor(implementation: str) -> ProcessPoolExecutor:
 
 def _start(environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    # Tracing every line would double the time of the long runs, whose point is not coverage.
+    # Tracing every line would slow the long runs, whose point is not coverage.
     if measurement := Coverage.current():
         measurement.stop()
 
