@@ -1,0 +1,59 @@
+"""torch.distributed.checkpoint: what two processes save, another number of processes resumes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.torch.distributed import training
+from tests.torch.distributed.processes import Processes
+
+SAVED, RESUMED = 4, 4
+
+
+@pytest.fixture(scope="module")
+def checkpoint(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """The directory of a checkpoint by two processes; written once for each set of arguments."""
+    written: dict[str, Path] = {}
+
+    def directory(wrapper: str, flags: dict[str, bool], flatten: bool) -> str:
+        key = f"{wrapper} {flags} {flatten}"
+        if key not in written:
+            written[key] = tmp_path_factory.mktemp("checkpoint")
+            processes.run(2, training.save, wrapper, flags, SAVED, str(written[key]), flatten)
+        return str(written[key])
+
+    return directory
+
+
+@pytest.mark.parametrize("flatten", [False, True], ids=["nested", "flattened"])
+@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("wrapper", ["DDP", "FSDP2"])
+def test_two_processes_save_and_any_number_resumes(
+    processes: Processes,
+    checkpoint: Callable[..., str],
+    assert_trained_alone: Callable[..., None],
+    flags: dict[str, bool],
+    wrapper: str,
+    number: int,
+    flatten: bool,
+) -> None:
+    directory = checkpoint(wrapper, flags, flatten)
+    steps = range(SAVED, SAVED + RESUMED)
+    for iterates in processes.run(number, training.resume, wrapper, flags, steps, directory, flatten):
+        assert_trained_alone(iterates, first=SAVED)
+
+
+@pytest.mark.parametrize(("saved", "resumed"), [("DDP", "FSDP2"), ("FSDP2", "DDP")])
+def test_the_wrapper_may_change(
+    processes: Processes,
+    checkpoint: Callable[..., str],
+    assert_trained_alone: Callable[..., None],
+    flags: dict[str, bool],
+    saved: str,
+    resumed: str,
+) -> None:
+    directory = checkpoint(saved, flags, False)
+    steps = range(SAVED, SAVED + RESUMED)
+    for iterates in processes.run(2, training.resume, resumed, flags, steps, directory, False):
+        assert_trained_alone(iterates, first=SAVED)

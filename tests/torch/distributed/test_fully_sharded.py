@@ -1,0 +1,43 @@
+"""FSDP2: parameters, gradients and state are DTensors, of which each process has a shard."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.torch.distributed import training
+from tests.torch.distributed.processes import Processes
+
+STEPS = 6
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2], ids=["one_batch", "accumulated"])
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_sharded_training_takes_the_steps_of_one_process(
+    processes: Processes,
+    assert_trained_alone: Callable[..., None],
+    flags: dict[str, bool],
+    number: int,
+    micro_batches: int,
+) -> None:
+    for iterates in processes.run(number, training.together, "FSDP2", flags, STEPS, micro_batches):
+        assert_trained_alone(iterates)
+
+
+def test_shards_differ_in_size_and_may_be_empty(processes: Processes) -> None:
+    """So the test above covers such shards."""
+    sizes = processes.run(4, training.shard_sizes, {})
+    assert [sum(of_param) for of_param in zip(*sizes, strict=True)] == [15, 5, 10, 2]
+    assert len({tuple(of_process) for of_process in sizes}) > 1
+    assert any(0 in of_process for of_process in sizes)
+
+
+def test_whole_state_is_that_of_one_process(processes: Processes, flags: dict[str, bool]) -> None:
+    whole, nothing = processes.run(2, training.whole_state, flags, STEPS)
+    assert not nothing
+    alone = training.state_alone(flags, STEPS)
+    assert whole.keys() == alone.keys()
+    for name, state in alone.items():
+        assert whole[name].keys() == state.keys() == {"step", "velocity"}
+        for key, value in state.items():
+            np.testing.assert_allclose(whole[name][key], value, rtol=0, atol=1e-13)
