@@ -9,20 +9,6 @@ import pytest
 from tests.torch.distributed.processes import Processes
 from tests.torch.distributed.training import Iterates, alone
 
-FLAGS: dict[str, dict[str, bool]] = {"foreach": {"foreach": True}, "for_loop": {"foreach": False}}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.xdist_group("distributed"))
-
-
-@pytest.fixture(params=FLAGS)
-def flags(request: pytest.FixtureRequest) -> dict[str, bool]:
-    """The flags that choose how the step is computed."""
-    return FLAGS[request.param]
-
 
 @pytest.fixture(scope="session")
 def processes() -> Iterator[Processes]:

@@ -7,10 +7,14 @@ import pytest
 
 from tests.torch.distributed import training
 from tests.torch.distributed.processes import Processes
+from tests.torch.implementations import each_implementation
+
+pytestmark = pytest.mark.xdist_group("distributed")
 
 STEPS = 6
 
 
+@each_implementation
 @pytest.mark.parametrize("micro_batches", [1, 2], ids=["one_batch", "accumulated"])
 def test_two_processes_take_the_steps_of_one(
     processes: Processes, assert_trained_alone: Callable[..., None], flags: dict[str, bool], micro_batches: int
@@ -23,6 +27,7 @@ def test_two_processes_take_the_steps_of_one(
             np.testing.assert_array_equal(value, other[name])
 
 
+@each_implementation
 def test_zero_redundancy_optimizer_takes_the_steps_of_one_process_and_resumes(
     processes: Processes, assert_trained_alone: Callable[..., None], flags: dict[str, bool]
 ) -> None:

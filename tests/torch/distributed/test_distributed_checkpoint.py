@@ -7,6 +7,9 @@ import pytest
 
 from tests.torch.distributed import training
 from tests.torch.distributed.processes import Processes
+from tests.torch.implementations import each_implementation
+
+pytestmark = pytest.mark.xdist_group("distributed")
 
 SAVED, RESUMED = 4, 4
 
@@ -26,6 +29,7 @@ def checkpoint(processes: Processes, tmp_path_factory: pytest.TempPathFactory) -
     return directory
 
 
+@each_implementation
 @pytest.mark.parametrize("flatten", [False, True], ids=["nested", "flattened"])
 @pytest.mark.parametrize("number", [1, 2, 4])
 @pytest.mark.parametrize("wrapper", ["DDP", "FSDP2"])
@@ -44,6 +48,7 @@ def test_two_processes_save_and_any_number_resumes(
         assert_trained_alone(iterates, first=SAVED)
 
 
+@each_implementation
 @pytest.mark.parametrize(("saved", "resumed"), [("DDP", "FSDP2"), ("FSDP2", "DDP")])
 def test_the_wrapper_may_change(
     processes: Processes,

@@ -7,10 +7,14 @@ import pytest
 
 from tests.torch.distributed import training
 from tests.torch.distributed.processes import Processes
+from tests.torch.implementations import each_implementation
+
+pytestmark = pytest.mark.xdist_group("distributed")
 
 STEPS = 6
 
 
+@each_implementation
 @pytest.mark.parametrize("micro_batches", [1, 2], ids=["one_batch", "accumulated"])
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_sharded_training_takes_the_steps_of_one_process(
@@ -32,6 +36,7 @@ def test_shards_differ_in_size_and_may_be_empty(processes: Processes) -> None:
     assert any(0 in of_process for of_process in sizes)
 
 
+@each_implementation
 def test_whole_state_is_that_of_one_process(processes: Processes, flags: dict[str, bool]) -> None:
     whole, nothing = processes.run(2, training.whole_state, flags, STEPS)
     assert not nothing
