@@ -62,3 +62,16 @@ def test_the_wrapper_may_change(
     steps = range(SAVED, SAVED + RESUMED)
     for iterates in processes.run(2, training.resume, resumed, flags, steps, directory, False):
         assert_trained_alone(iterates, first=SAVED)
+
+
+@each_implementation
+@pytest.mark.parametrize("flatten", [False, True], ids=["nested", "flattened"])
+@pytest.mark.parametrize("steps_of_other", [0, 2], ids=["new_optimizer", "used_optimizer"])
+def test_optimizer_takes_a_state_without_having_been_asked_for_its_own(
+    assert_trained_alone: Callable[..., None], flags: dict[str, bool], steps_of_other: int, flatten: bool
+) -> None:
+    """For flattened states, set_state_dict looks for the names that the optimizer's state has in memory.
+
+    In a new optimizer, it makes them by a step with learning rate 0 and gradients of 0.
+    """
+    assert_trained_alone(training.hand_over(flags, SAVED, RESUMED, flatten, steps_of_other))

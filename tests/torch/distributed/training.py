@@ -66,15 +66,20 @@ def resume(wrapper: str, flags: dict[str, bool], steps: Iterable[int], directory
             param.fill_(7.0)
     state = _state(run, options)
     dcp.load(state, checkpoint_id=directory)
-    set_state_dict(
-        run.model,
-        run.optimizer,
-        model_state_dict=state["model"],
-        optim_state_dict=state["optimizer"],
-        options=options,
-    )
-    run.scheduler.load_state_dict(state["scheduler"])
+    _set_state(run, state, options)
     return _train(run, steps)
+
+
+def hand_over(flags: dict[str, bool], steps: int, more: int, flatten: bool, steps_of_other: int) -> Iterates:
+    """Train in one process, and train on another model and optimizer that are given the state straight away."""
+    options = StateDictOptions(flatten_optimizer_state_dict=flatten)
+    run = _start("alone", flags)
+    iterates = _train(run, range(steps))
+    state = copy.deepcopy(_state(run, options))
+    run = _start("alone", flags)
+    _train(run, range(steps_of_other))
+    _set_state(run, state, options)
+    return iterates + _train(run, range(steps, steps + more))
 
 
 def whole_state(flags: dict[str, bool], steps: int) -> dict[str, dict[str, np.ndarray]]:
@@ -203,6 +208,13 @@ def _whole(tensor: Tensor) -> np.ndarray:
 def _load(run: Run, state: dict[str, Any]) -> None:
     for name, part in run._asdict().items():
         part.load_state_dict(state[name])
+
+
+def _set_state(run: Run, state: dict[str, Any], options: StateDictOptions) -> None:
+    set_state_dict(
+        run.model, run.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"], options=options
+    )
+    run.scheduler.load_state_dict(state["scheduler"])
 
 
 def _state(run: Run, options: StateDictOptions) -> dict[str, Any]:

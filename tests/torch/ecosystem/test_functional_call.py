@@ -46,7 +46,7 @@ def test_parameters_in_a_dictionary_take_the_steps_of_a_plain_loop(flags: dict[s
 @each_implementation
 def test_stacked_ensemble_takes_the_steps_of_its_members(flags: dict[str, bool]) -> None:
     """The method works element by element, so that models stacked into one do not see each other."""
-    models = [network().double() for _ in range(MEMBERS)]
+    models = [network() for _ in range(MEMBERS)]
     with torch.no_grad():
         for k, model in enumerate(models):
             for param in model.parameters():
@@ -59,7 +59,7 @@ def test_stacked_ensemble_takes_the_steps_of_its_members(flags: dict[str, bool])
 
     together = INDIAN(stacked.values(), lr=0.1, weight_decay=0.1, **flags)
     alone = [INDIAN(model.parameters(), lr=0.1, weight_decay=0.1, **flags) for model in models]
-    for batch in ([part.double() for part in batch] for batch in loader()):
+    for batch in loader():
         gradients = vmap(grad(loss), in_dims=(0, None))(stacked, batch)
         for name, param in stacked.items():
             param.grad = gradients[name]
