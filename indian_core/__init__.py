@@ -4,6 +4,7 @@
 - `indian_core.schedules`: step sizes;
 - `indian_core.hyperparameters`: ranges, defaults and error messages;
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
+- `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
 - `indian_core.reference`: the plain NumPy loop that the adapters are tested against.
 """
 

@@ -5,16 +5,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
+from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag, check_started
+from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
+from indian_torch.state import VelocityOptimizer
 from indian_torch.step import as_number, at_least_float32, step_group
 
 __all__ = ["INDIAN", "INNA"]
 
 
-class INDIAN(Optimizer):
+class INDIAN(VelocityOptimizer):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``lr``), viscous damping :math:`\alpha`
@@ -27,8 +28,9 @@ class INDIAN(Optimizer):
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
 
-    Parameter groups may have their own ``lr``, ``alpha``, ``beta``, ``initial_speed`` and ``weight_decay``. The state
-    of a parameter is ``velocity``, of its shape and dtype, and ``step``, the number of steps it has taken.
+    Parameter groups may have their own ``lr``, ``alpha``, ``beta``, ``initial_speed``, ``weight_decay`` and flags. The
+    state of a parameter is ``velocity``, of the parameter's shape, and ``step``, the number of steps it has taken,
+    whichever implementation takes the steps.
 
     Args:
         params: Parameters or parameter groups, real or complex, of any floating dtype.
@@ -38,14 +40,20 @@ class INDIAN(Optimizer):
         initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
         maximize: Maximize instead of minimize.
-        foreach: Update all tensors of a group in a few calls, unless one of the next two flags is set; None: likewise.
+        foreach: Update all tensors of a group in a few calls. None: do so, unless another flag says otherwise.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
         capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph.
+        fused: Update all tensors of a group in one pass over memory, with the kernel of ``torch.optim.SGD``; steps that
+            it cannot take (the first; β within about 1e-5 of γ; αγ near 1; tensors of different layouts) are taken as
+            by ``foreach``. Floating-point parameters on the devices that the kernel supports only. None: False.
+        velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own. Other than the
+            parameter's, tensors are updated one after the other, in the wider dtype of the two.
 
     Raises:
-        TypeError: A hyperparameter is not a number, or a flag not a bool.
-        ValueError: A hyperparameter is out of its range, there are no parameters, or ``foreach`` and
-            ``differentiable`` are both True.
+        TypeError: A hyperparameter is not a number, a flag not a bool, or ``velocity_dtype`` not a floating dtype.
+        ValueError: A hyperparameter is out of its range, or there are no parameters.
+        RuntimeError: ``fused`` is True with ``foreach`` or ``differentiable``, or a parameter that the kernel does not
+            support; or ``foreach`` is True with ``differentiable``.
 
     Example:
         >>> import torch
@@ -55,7 +63,7 @@ class INDIAN(Optimizer):
         >>> loss = model(torch.ones(8, 4)).square().mean()
         >>> loss.backward()
         >>> optimizer.step()
-        >>> optimizer.state[model.weight]["velocity"].shape
+        >>> optimizer.velocity(model.weight).shape
         torch.Size([1, 4])
     """
 
@@ -72,6 +80,8 @@ class INDIAN(Optimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
         capturable: bool = False,
+        fused: bool | None = None,
+        velocity_dtype: torch.dtype | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -83,6 +93,8 @@ class INDIAN(Optimizer):
             "foreach": foreach,
             "differentiable": differentiable,
             "capturable": capturable,
+            "fused": fused,
+            "velocity_dtype": velocity_dtype,
         }
         super().__init__(params, _checked(defaults))
 
@@ -92,6 +104,10 @@ class INDIAN(Optimizer):
             checked = _checked(self.defaults | param_group)
             param_group = {name: checked[name] for name in param_group}
         super().add_param_group(param_group)
+        added = self.param_groups[-1]
+        if added["fused"] and not all(param.is_floating_point() for param in added["params"]):
+            self.param_groups.pop()
+            raise RuntimeError("fused must be False or None where a parameter is not of a floating dtype, got True")
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -114,9 +130,16 @@ class INDIAN(Optimizer):
         active = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         if any(p.grad.layout is not torch.strided for params in active for p in params):
             raise RuntimeError("INDIAN does not support sparse gradients")
-        for group, params in zip(self.param_groups, active, strict=True):
-            step_group(group, params, [self.state[p] for p in params])
+        found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        if found_inf is None or not found_inf.item():
+            for group, params in zip(self.param_groups, active, strict=True):
+                step_group(group, params, [self._states[p] for p in params], grad_scale)
         return loss
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether `torch.amp.GradScaler` leaves it to `step` to skip a step and to divide the gradients."""
+        return any(group["fused"] for group in self.param_groups)
 
     def phase(self, param: Tensor) -> Tensor:
         """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
@@ -124,13 +147,9 @@ class INDIAN(Optimizer):
         Raises:
             ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
         """
-        group = next((group for group in self.param_groups if any(p is param for p in group["params"])), None)
-        if group is None:
-            raise ValueError(f"param must be a parameter of this optimizer, got {param!r}")
-        check_started("param", int(self.state.get(param, {}).get("step", 0)))
+        velocity, group = self.velocity(param), self._group_of(param)
         alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
         dtype = at_least_float32(param.dtype)
-        velocity = self.state[param]["velocity"].detach()
         return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
 
@@ -142,7 +161,12 @@ def _checked(group: dict[str, Any]) -> dict[str, Any]:
     numbers = check(**{name: value for name, value in group.items() if name in RANGES})
     for name in ("maximize", "differentiable", "capturable"):
         check_flag(name, group[name])
-    check_flag("foreach", group["foreach"], optional=True)
-    if group["foreach"] and group["differentiable"]:
-        raise ValueError("foreach must be False or None where differentiable is True, got True")
+    for name in ("foreach", "fused"):
+        check_flag(name, group[name], optional=True)
+    for name, other in (("foreach", "differentiable"), ("fused", "differentiable"), ("fused", "foreach")):
+        if group[name] and group[other]:
+            raise RuntimeError(f"{name} must be False or None where {other} is True, got True")
+    dtype = group["velocity_dtype"]
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"velocity_dtype must be a floating torch.dtype or None, got {dtype!r}")
     return group | {name: number for name, number in numbers.items() if not isinstance(group[name], Tensor)}

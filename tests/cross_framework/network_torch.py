@@ -25,5 +25,5 @@ def train(case: NetworkCase, variant: str) -> Run:
         if scheduler:
             scheduler.step()
         thetas.append(flatten([p.detach().numpy() for p in parameters]))
-        velocities.append(flatten([optimizer.state[p]["velocity"].numpy() for p in parameters]))
+        velocities.append(flatten([optimizer.velocity(p).numpy() for p in parameters]))
     return run_of(case, thetas, velocities)

@@ -14,6 +14,7 @@ IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
     "default": {},
     "foreach": {"foreach": True},
     "for_loop": {"foreach": False},
+    "fused": {"fused": True},
     "capturable": {"capturable": True},
     "foreach_capturable": {"foreach": True, "capturable": True},
     "differentiable": {"differentiable": True},

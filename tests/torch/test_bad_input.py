@@ -42,7 +42,12 @@ for _name, _allowed in RANGES.items():
 BAD += [("beta", v, ValueError, f"{_POSITIVE}, got {v!r}") for v in (0, 0.0, -0.0)]
 for _name in ("maximize", "differentiable", "capturable"):
     BAD += [(_name, v, TypeError, f"{_FLAG}, got {v!r} of type {type(v).__name__}") for v in (None, 1, "yes")]
-BAD += [("foreach", v, TypeError, f"{_OPTIONAL_FLAG}, got {v!r} of type {type(v).__name__}") for v in (0, "no")]
+for _name in ("foreach", "fused"):
+    BAD += [(_name, v, TypeError, f"{_OPTIONAL_FLAG}, got {v!r} of type {type(v).__name__}") for v in (0, "no")]
+BAD += [
+    ("velocity_dtype", v, TypeError, f"a floating torch.dtype or None, got {v!r}")
+    for v in (torch.int32, torch.complex64, "float32", np.float32)
+]
 
 bad_arguments = pytest.mark.parametrize(
     ("name", "value", "error", "message"), BAD, ids=[f"{name}={value!r}" for name, value, *_ in BAD]
@@ -50,7 +55,7 @@ bad_arguments = pytest.mark.parametrize(
 
 
 def assert_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
-    with pytest.raises((TypeError, ValueError)) as caught:
+    with pytest.raises((TypeError, ValueError, RuntimeError)) as caught:
         call()
     assert type(caught.value) is error
     assert str(caught.value) == message
@@ -77,16 +82,29 @@ def test_in_add_param_group(name: str, value: Any, error: type[Exception], messa
     assert group.keys() == {"params", name}
 
 
-def test_foreach_excludes_differentiable() -> None:
-    message = "foreach must be False or None where differentiable is True, got True"
-    assert_refused(lambda: INDIAN([torch.ones(1)], foreach=True, differentiable=True), ValueError, message)
+@pytest.mark.parametrize(
+    ("flag", "other"), [("foreach", "differentiable"), ("fused", "differentiable"), ("fused", "foreach")]
+)
+def test_flags_that_exclude_each_other_are_refused_at_construction(flag: str, other: str) -> None:
+    message = f"{flag} must be False or None where {other} is True, got True"
+    assert_refused(lambda: INDIAN([torch.ones(1)], **{flag: True, other: True}), RuntimeError, message)
     # Flags from the defaults and from the group exclude each other too.
-    for default, own in ({"differentiable": True}, {"foreach": True}), ({"foreach": True}, {"differentiable": True}):
+    for default, own in ({other: True}, {flag: True}), ({flag: True}, {other: True}):
         optimizer = INDIAN([torch.ones(1)], **default)
         group = {"params": [torch.ones(1)], **own}
-        assert_refused(lambda o=optimizer, g=group: o.add_param_group(g), ValueError, message)
+        assert_refused(lambda o=optimizer, g=group: o.add_param_group(g), RuntimeError, message)
         assert len(optimizer.param_groups) == 1
-    INDIAN([torch.ones(1)], foreach=False, differentiable=True)
+    INDIAN([torch.ones(1)], **{flag: False, other: True})
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_fused_is_refused_for_parameters_that_are_not_floating(dtype: torch.dtype) -> None:
+    message = "fused must be False or None where a parameter is not of a floating dtype, got True"
+    assert_refused(lambda: INDIAN([torch.ones(1, dtype=dtype)], fused=True), RuntimeError, message)
+    optimizer = INDIAN([torch.ones(1)], fused=True)
+    group = {"params": [torch.ones(1), torch.ones(1, dtype=dtype)]}
+    assert_refused(lambda: optimizer.add_param_group(group), RuntimeError, message)
+    assert len(optimizer.param_groups) == 1
 
 
 def test_hyperparameters_beyond_alpha_and_beta_go_by_name() -> None:

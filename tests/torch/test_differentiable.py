@@ -21,7 +21,7 @@ def after_steps(steps: int, param: Any, gradient: Any, **hyperparameters: Any) -
     for k in range(steps):
         param.grad = gradient * (k + 1) + param.clone() ** 2
         optimizer.step()
-    return param, optimizer.state[param]["velocity"]
+    return param, optimizer.velocity(param)
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
@@ -85,4 +85,4 @@ def test_usual_step_leaves_no_graph() -> None:
     param.grad = torch.ones(2)
     optimizer.step()
     assert param.grad_fn is None
-    assert not optimizer.state[param]["velocity"].requires_grad
+    assert not optimizer.velocity(param).requires_grad

@@ -1,5 +1,6 @@
 """What surrounds the update: closures, gradients that are absent, hooks, repr, state."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,17 @@ import torch
 from indian_core.dynamics import phase_from_velocity
 from indian_torch import INDIAN
 
+takes_complex_parameters = pytest.mark.parametrize(
+    "implementation",
+    ["default", "foreach", "for_loop", "capturable", "foreach_capturable", "differentiable"],
+    indirect=True,
+)
+
 
 def copies(optimizer: INDIAN) -> Any:
     """Parameters and state, to compare with later."""
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    return [(p.detach().clone(), {k: v.clone() for k, v in optimizer.state.get(p, {}).items()}) for p in params]
+    return copy.deepcopy([[p.detach() for p in params], optimizer.state_dict()["state"]])
 
 
 def test_state_is_velocity_and_step(take_step: Callable[..., None], implementation: dict[str, bool]) -> None:
@@ -22,7 +29,7 @@ def test_state_is_velocity_and_step(take_step: Callable[..., None], implementati
     assert not optimizer.state
     for k in range(3):
         take_step(optimizer, k)
-        state = optimizer.state[param]
+        state = optimizer.state_dict()["state"][0]
         assert state.keys() == {"velocity", "step"}
         assert state["velocity"].shape == param.shape
         assert state["velocity"].dtype == param.dtype
@@ -164,6 +171,8 @@ def test_repr_shows_every_hyperparameter() -> None:
         "foreach: None",
         "differentiable: False",
         "capturable: False",
+        "fused: None",
+        "velocity_dtype: None",
     ):
         assert line in text
 
@@ -214,6 +223,7 @@ def test_compiled_step_takes_the_same_steps(take_step: Callable[..., None], impl
     assert len(counters["graph_break"]) == 1
 
 
+@takes_complex_parameters
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("steps", [1, 5])
 def test_phase_is_a_new_tensor_of_the_same_shape_and_dtype(
@@ -230,7 +240,7 @@ def test_phase_is_a_new_tensor_of_the_same_shape_and_dtype(
         assert phase.shape == param.shape
         assert phase.dtype == param.dtype
         assert not phase.requires_grad
-        assert phase.data_ptr() not in (param.data_ptr(), optimizer.state[param]["velocity"].data_ptr())
+        assert phase.data_ptr() not in (param.data_ptr(), optimizer.velocity(param).data_ptr())
 
 
 def test_phase_of_16_bit_parameters_is_computed_in_float32() -> None:
@@ -239,7 +249,7 @@ def test_phase_of_16_bit_parameters_is_computed_in_float32() -> None:
     optimizer = INDIAN([param], lr=0.1, alpha=0.3, beta=0.7)
     param.grad = torch.linspace(-9, 9, 64, dtype=torch.bfloat16)
     optimizer.step()
-    velocity = optimizer.state[param]["velocity"]
+    velocity = optimizer.velocity(param)
     expected = phase_from_velocity(param.double(), velocity.double(), 0.3, 0.7)
     torch.testing.assert_close(optimizer.phase(param), expected.bfloat16(), rtol=2**-8, atol=0)
 

@@ -28,6 +28,12 @@ HYPERPARAMETERS: dict[str, dict[str, float]] = {
     "everything": {"lr": 0.1, "alpha": 1.3, "beta": 0.4, "initial_speed": 0.5, "weight_decay": 0.3},
 }
 
+takes_complex_parameters = pytest.mark.parametrize(
+    "implementation",
+    ["default", "foreach", "for_loop", "capturable", "foreach_capturable", "differentiable"],
+    indirect=True,
+)
+
 
 def parameters(dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
@@ -102,6 +108,7 @@ def test_maximizing_is_minimizing_the_negative(implementation: dict[str, bool]) 
             assert (p.grad == -(k + 1)).all()
 
 
+@takes_complex_parameters
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_complex_parameters_equal_their_real_view(implementation: dict[str, bool], dtype: torch.dtype) -> None:
     param = torch.tensor([1 + 2j, -3 + 0.5j], dtype=dtype)
@@ -116,9 +123,10 @@ def test_complex_parameters_equal_their_real_view(implementation: dict[str, bool
         torch.testing.assert_close(
             torch.view_as_real(optimizers[0].phase(param)), optimizers[1].phase(real), rtol=1e-6, atol=1e-6
         )
-    assert optimizers[0].state[param]["velocity"].dtype == dtype
+    assert optimizers[0].velocity(param).dtype == dtype
 
 
+@takes_complex_parameters
 def test_complex_parameters_follow_the_phase_form(
     assert_follows_reference: Follows, implementation: dict[str, bool]
 ) -> None:
@@ -143,11 +151,12 @@ def test_tensors_of_every_layout(
     param = param.detach()
     optimizer = INDIAN([param, torch.ones(2, dtype=torch.float64)], weight_decay=0.1, **implementation)
     assert_follows_reference(optimizer)
-    velocity = optimizer.state[param]["velocity"]
+    velocity = optimizer.velocity(param)
     assert velocity.shape == param.shape
     assert velocity.is_contiguous(memory_format=torch.channels_last) == (param.dim() == 4) or param.dim() < 4
 
 
+@takes_complex_parameters
 def test_dtypes_may_be_mixed_in_one_group(take_step: TakeStep, implementation: dict[str, bool]) -> None:
     """Each parameter moves as it would alone."""
     dtypes = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.float32]
@@ -160,7 +169,7 @@ def test_dtypes_may_be_mixed_in_one_group(take_step: TakeStep, implementation: d
         for optimizer in optimizers:
             take_step(optimizer, k)
     for p, q, dtype in zip(together, alone, dtypes, strict=True):
-        assert p.dtype == optimizers[0].state[p]["velocity"].dtype == dtype
+        assert p.dtype == optimizers[0].velocity(p).dtype == dtype
         torch.testing.assert_close(p, q, rtol=0, atol=0)
 
 
@@ -183,7 +192,7 @@ def test_damping_is_not_lost_in_bfloat16(implementation: dict[str, bool]) -> Non
     optimizer = INDIAN([param], lr=2.0**-10, alpha=1.0, beta=0.5, initial_speed=0.5 - 2.0**-11, **implementation)
     param.grad = torch.ones_like(param)
     optimizer.step()
-    assert optimizer.state[param]["velocity"].item() == -(2.0**-21)
+    assert optimizer.velocity(param).item() == -(2.0**-21)
 
 
 def test_groups_have_their_own_hyperparameters(
@@ -288,4 +297,4 @@ def test_hyperparameters_may_change_between_steps(implementation: dict[str, bool
         )
         theta = theta + displacement
         np.testing.assert_allclose(param.numpy(), theta, rtol=1e-13)
-        np.testing.assert_allclose(optimizer.state[param]["velocity"].numpy(), velocity, rtol=1e-13)
+        np.testing.assert_allclose(optimizer.velocity(param).numpy(), velocity, rtol=1e-13)

@@ -1,0 +1,122 @@
+"""A step that keeps a multiple of the velocity, b = c m: with the right c it is one primitive of a tensor library.
+
+Two primitives take fewer passes over memory than a step written out:
+
+- a weighted average, b⁺ = (1 − w)b + wg, which is the velocity's part of a step if c = (1 − ρ)/G;
+- SGD with Nesterov momentum, b⁺ = μb + (1 − d)g and θ⁺ = θ − η(g + μb⁺), which is a whole step if b⁺ = c⁺m⁺ with
+  c⁺² = c c*, where c* = A/(ρT). While α, β and γ stay as they are, c = c* stays, too.
+
+Here ρ, G, A and T are the coefficients of m and g in m⁺, and of m⁺ and g in θ⁺: see
+`indian_core.dynamics.StepCoefficients`. For INDIAN, c* = −1/(ρ(β − γ)): the gradient's share of a Nesterov step has one
+sign and INDIAN's changes at β = γ, so c* has a pole there, and c changes sign beyond it.
+"""
+
+import math
+from typing import NamedTuple
+
+from indian_core.dynamics import StepCoefficients
+
+__all__ = ["NesterovStep", "averaging_scale", "nesterov_scale", "nesterov_step"]
+
+
+class NesterovStep(NamedTuple):
+    """One step of INDIAN as one step of SGD with Nesterov momentum and weight decay.
+
+    With θ′ = ``theta_factor`` θ and g′ = g + ``weight_decay`` θ′::
+
+        b⁺ = momentum b + (1 - dampening) g′
+        θ⁺ = θ′ - learning_rate (g′ + momentum b⁺)
+
+    Attributes:
+        theta_factor: What θ is multiplied by before the step; 1 without weight decay.
+        learning_rate: η; may be negative.
+        momentum: μ; may be negative, never 0.
+        dampening: d, of any size.
+        weight_decay: Of SGD, added to the gradient; 0 without weight decay.
+        scale: c⁺, of the new buffer: b⁺ = c⁺m⁺.
+    """
+
+    theta_factor: float
+    learning_rate: float
+    momentum: float
+    dampening: float
+    weight_decay: float
+    scale: float
+
+
+def averaging_scale(coefficients: StepCoefficients) -> float:
+    """The c with which the new velocity is a weighted average of the old one and the gradient, −α/(1 − αβ).
+
+    Args:
+        coefficients: Python numbers; those of a step that is not the first.
+
+    Returns:
+        c; 0 or infinite where there is none, for α = 0 and αβ = 1.
+
+    Example:
+        >>> from indian_core.dynamics import pre_form
+        >>> averaging_scale(pre_form(0.5, alpha=1.0, beta=0.5))
+        -2.0
+    """
+    return _divide(1 - coefficients.velocity_velocity, coefficients.velocity_gradient)
+
+
+def nesterov_scale(coefficients: StepCoefficients) -> float:
+    """c* = −1/(ρ(β − γ)), the scale that a step of SGD with Nesterov momentum leaves as it is.
+
+    Args:
+        coefficients: Python numbers, from `indian_core.dynamics.post_form`.
+
+    Returns:
+        c*; infinite where no such step exists: for β = γ, where ρ is so small that the step needs the old velocity, and
+        where weight decay would take half of θ or more.
+
+    Example:
+        >>> from indian_core.dynamics import post_form
+        >>> nesterov_scale(post_form(0.5, alpha=1.0, beta=0.75))
+        -8.0
+    """
+    c = coefficients
+    if c.theta_velocity != 0 or _theta_factor(c) <= 0.5:
+        return math.inf
+    return _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
+
+
+def nesterov_step(coefficients: StepCoefficients, scale: float) -> NesterovStep:
+    """The step as one of SGD with Nesterov momentum, for a buffer b = ``scale`` · m.
+
+    Args:
+        coefficients: Python numbers, from `indian_core.dynamics.post_form`; those of a step that is not the first.
+        scale: c, of the sign of `nesterov_scale`, which is finite.
+
+    Example:
+        >>> from indian_core.dynamics import post_form
+        >>> step = post_form(0.5, alpha=1.0, beta=0.75)
+        >>> nesterov_step(step, scale=nesterov_scale(step)).momentum  # ρ
+        0.5
+    """
+    c = coefficients
+    next_scale = math.copysign(math.sqrt(scale * nesterov_scale(c)), scale)
+    theta_factor = _theta_factor(c)
+    return NesterovStep(
+        theta_factor=theta_factor,
+        learning_rate=-c.theta_gradient,
+        momentum=c.velocity_velocity * next_scale / scale,
+        dampening=1 - next_scale * c.velocity_gradient,
+        weight_decay=_gradient_decay(c) / theta_factor,
+        scale=next_scale,
+    )
+
+
+def _gradient_decay(c: StepCoefficients) -> float:
+    """The multiple of θ that, added to g, brings about the decay of m; 0 for αβ = 1, where m has none."""
+    return c.velocity_velocity * c.velocity_decay / c.velocity_gradient if c.velocity_gradient != 0 else 0.0
+
+
+def _theta_factor(c: StepCoefficients) -> float:
+    """The rest of the decay of θ, beyond what it gets through the gradient."""
+    return 1 + c.theta_decay - c.theta_gradient * _gradient_decay(c)
+
+
+def _divide(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator != 0 else math.inf

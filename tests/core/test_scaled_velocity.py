@@ -1,0 +1,109 @@
+"""A step on a multiple of the velocity is the same step."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity_step
+from indian_core.scaled_velocity import averaging_scale, nesterov_scale, nesterov_step
+
+step_sizes = st.floats(1e-3, 1)
+alphas = st.floats(0, 4)
+betas = st.floats(1e-2, 4)
+decays = st.sampled_from([0.0, 1e-3, 0.1])
+numbers = st.floats(-10, 10)
+scale_ratios = st.floats(1e-3, 1e3)
+
+
+@given(step_size=step_sizes, alpha=alphas, beta=betas, velocity=numbers, gradient=numbers)
+def test_averaging_scale_makes_the_new_velocity_a_weighted_average(
+    step_size: float, alpha: float, beta: float, velocity: float, gradient: float
+) -> None:
+    coefficients = pre_form(step_size, alpha, beta)
+    scale = averaging_scale(coefficients)
+    assume(scale != 0 and math.isfinite(scale))
+    weight = 1 - coefficients.velocity_velocity
+    average = (1 - weight) * (scale * velocity) + weight * gradient
+    _, expected = velocity_step(0.0, velocity, gradient, coefficients)
+    assert average == pytest.approx(scale * expected, rel=1e-9, abs=1e-9 * max(1, abs(scale)))
+
+
+def test_averaging_scale_does_not_depend_on_the_step_size() -> None:
+    scales = [averaging_scale(pre_form(step_size, alpha=0.5, beta=0.4)) for step_size in (1e-3, 0.1, 1.0)]
+    assert scales == pytest.approx([-0.5 / 0.8] * 3, rel=1e-12)
+
+
+@pytest.mark.parametrize(("alpha", "beta", "expected"), [(0.0, 0.5, 0.0), (2.0, 0.5, math.inf)])
+def test_averaging_scale_is_unusable_without_friction_or_without_a_gradient(alpha, beta, expected) -> None:
+    assert abs(averaging_scale(pre_form(0.1, alpha, beta))) == expected
+
+
+def sgd_step(step: Any, theta: float, buffer: float, gradient: float) -> tuple[float, float]:
+    """θ and the buffer after one step of SGD with Nesterov momentum, as torch.optim writes it."""
+    theta *= step.theta_factor
+    gradient += step.weight_decay * theta
+    buffer = step.momentum * buffer + (1 - step.dampening) * gradient
+    return theta - step.learning_rate * (gradient + step.momentum * buffer), buffer
+
+
+def representable(coefficients: StepCoefficients) -> bool:
+    return abs(nesterov_scale(coefficients)) < 1e4
+
+
+@given(
+    step_size=step_sizes,
+    alpha=alphas,
+    beta=betas,
+    weight_decay=decays,
+    maximize=st.booleans(),
+    ratio=scale_ratios,
+    theta=numbers,
+    velocity=numbers,
+    gradient=numbers,
+)
+def test_nesterov_step_on_the_scaled_velocity_is_the_step(
+    step_size: float,
+    alpha: float,
+    beta: float,
+    weight_decay: float,
+    maximize: bool,
+    ratio: float,
+    theta: float,
+    velocity: float,
+    gradient: float,
+) -> None:
+    coefficients = post_form(step_size, alpha, beta, weight_decay=weight_decay)
+    if maximize:
+        coefficients = coefficients.ascent()
+    assume(representable(coefficients))
+    scale = ratio * nesterov_scale(coefficients)
+    displacement, next_velocity = velocity_step(theta, velocity, gradient, coefficients)
+    step = nesterov_step(coefficients, scale)
+    next_theta, buffer = sgd_step(step, theta, scale * velocity, gradient)
+    assert next_theta == pytest.approx(theta + displacement, abs=1e-9)
+    assert buffer == pytest.approx(step.scale * next_velocity, abs=1e-9 * max(1, abs(step.scale)))
+
+
+def test_nesterov_scale_stays_where_it_is() -> None:
+    coefficients = post_form(0.1, alpha=0.25, beta=0.8)
+    scale = nesterov_scale(coefficients)
+    step = nesterov_step(coefficients, scale)
+    assert scale == pytest.approx(-1 / ((1 - 0.025) * 0.7), rel=1e-12)
+    assert step.scale == pytest.approx(scale, rel=1e-15)
+    assert step.momentum == pytest.approx(1 - 0.025, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("step_size", "alpha", "beta", "weight_decay"),
+    [
+        (0.5, 1.0, 0.5, 0.0),  # β = γ, the heavy ball
+        (0.5, 2.0, 0.7, 0.0),  # ρ = 0
+        (0.5, 1.6, 0.7, 0.0),  # ρ = 0.2
+        (1.0, 0.1, 0.5, 0.3),  # weight decay of θ by γ²λ/β = 0.6
+    ],
+)
+def test_nesterov_scale_is_infinite_where_there_is_no_such_step(step_size, alpha, beta, weight_decay) -> None:
+    assert abs(nesterov_scale(post_form(step_size, alpha, beta, weight_decay=weight_decay))) == math.inf
