@@ -1,0 +1,87 @@
+"""The callbacks of `fit` act on the steps that are taken, not only on numbers that they show."""
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from indian_tf import INDIAN
+
+EPOCHS = 4
+
+
+def _fit(model, data, learning_rate=0.2, callbacks=(), **options):
+    if not model.compiled:
+        optimizer = INDIAN(learning_rate=learning_rate, alpha=0.7, beta=0.2, weight_decay=0.01)
+        model.compile(optimizer=optimizer, loss="mse")
+    options = {"batch_size": 8, "epochs": EPOCHS, "shuffle": False, "verbose": 0, **options}
+    return model.fit(*data, callbacks=list(callbacks), **options).history
+
+
+def _state(model):
+    variables = model.trainable_variables + model.optimizer.variables
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        pytest.param(
+            # Nothing is ever an improvement by so much: the step size is halved after each epoch but the first.
+            lambda: keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1e9),
+            id="ReduceLROnPlateau",
+        ),
+        pytest.param(
+            lambda: keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch > 1 else rate),
+            id="LearningRateScheduler",
+        ),
+    ],
+)
+def test_a_callback_that_sets_the_step_size_is_as_good_as_a_schedule(new_model, data, callback):
+    """Four steps make an epoch; both callbacks halve the step size after eight and after twelve."""
+    called, scheduled = new_model(), new_model()
+    history = _fit(called, data, callbacks=[callback()])
+    _fit(scheduled, data, keras.optimizers.schedules.PiecewiseConstantDecay([7, 11], [0.2, 0.1, 0.05]))
+    np.testing.assert_allclose(history["learning_rate"], [0.2, 0.2, 0.1, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(_weights(called), _weights(scheduled), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights_only", [False, True], ids=["keras", "weights.h5"])
+def test_a_checkpoint_of_a_callback_resumes_on_the_same_trajectory(tmp_path, new_model, data, weights_only):
+    suffix = "weights.h5" if weights_only else "keras"
+    whole = new_model()
+    pattern = str(tmp_path / ("after-{epoch}." + suffix))
+    history = _fit(whole, data, callbacks=[keras.callbacks.ModelCheckpoint(pattern, save_weights_only=weights_only)])
+    path = tmp_path / f"after-2.{suffix}"
+    if weights_only:
+        resumed = new_model()
+        _fit(resumed, data, epochs=0)
+        resumed.optimizer.build(resumed.trainable_variables)
+        resumed.load_weights(path)
+    else:
+        resumed = keras.saving.load_model(path)
+    assert int(resumed.optimizer.iterations) == 8
+    rest = _fit(resumed, data, initial_epoch=2)
+    assert rest["loss"] == history["loss"][2:]
+    for actual, expected in zip(_state(resumed), _state(whole), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_tensorboard_shows_the_loss_and_the_step_size(tmp_path, new_model, data):
+    model = new_model()
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([7], [0.2, 0.1])
+    history = _fit(model, data, schedule, [keras.callbacks.TensorBoard(tmp_path, histogram_freq=1)])
+    written = EventAccumulator(str(tmp_path / "train"), size_guidance={"tensors": 0}).Reload()
+    shown = {
+        name: [float(make_ndarray(event.tensor_proto)) for event in written.Tensors(f"epoch_{name}")]
+        for name in ("loss", "learning_rate")
+    }
+    np.testing.assert_allclose(shown["loss"], history["loss"], rtol=1e-6)
+    np.testing.assert_allclose(shown["learning_rate"], [0.2, 0.1, 0.1, 0.1], rtol=1e-6)
+    histograms = [tag for tag in written.Tags()["tensors"] if tag.endswith("/histogram")]
+    assert len(histograms) == len(model.weights)
