@@ -1,4 +1,4 @@
-"""The callbacks of `fit` act on the steps that are taken, not only on numbers that they show."""
+"""The callbacks of `fit` act on the steps that are taken, and what they save resumes on the same trajectory."""
 
 import keras
 import numpy as np
@@ -8,14 +8,19 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from indian_tf import INDIAN
 
-EPOCHS = 4
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+def _compile(model, learning_rate=0.2):
+    model.compile(optimizer=INDIAN(learning_rate, alpha=0.7, beta=0.2, weight_decay=0.01), loss="mse")
 
 
 def _fit(model, data, learning_rate=0.2, callbacks=(), **options):
+    """Four epochs of four steps; a model that is compiled goes on with its optimizer."""
     if not model.compiled:
-        optimizer = INDIAN(learning_rate=learning_rate, alpha=0.7, beta=0.2, weight_decay=0.01)
-        model.compile(optimizer=optimizer, loss="mse")
-    options = {"batch_size": 8, "epochs": EPOCHS, "shuffle": False, "verbose": 0, **options}
+        _compile(model, learning_rate)
+    options = {"batch_size": 8, "epochs": 4, "shuffle": False, "verbose": 0, **options}
     return model.fit(*data, callbacks=list(callbacks), **options).history
 
 
@@ -43,7 +48,7 @@ def _weights(model):
     ],
 )
 def test_a_callback_that_sets_the_step_size_is_as_good_as_a_schedule(new_model, data, callback):
-    """Four steps make an epoch; both callbacks halve the step size after eight and after twelve."""
+    """Both callbacks halve the step size after eight steps and after twelve."""
     called, scheduled = new_model(), new_model()
     history = _fit(called, data, callbacks=[callback()])
     _fit(scheduled, data, keras.optimizers.schedules.PiecewiseConstantDecay([7, 11], [0.2, 0.1, 0.05]))
@@ -51,20 +56,42 @@ def test_a_callback_that_sets_the_step_size_is_as_good_as_a_schedule(new_model, 
     np.testing.assert_allclose(_weights(called), _weights(scheduled), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("weights_only", [False, True], ids=["keras", "weights.h5"])
-def test_a_checkpoint_of_a_callback_resumes_on_the_same_trajectory(tmp_path, new_model, data, weights_only):
-    suffix = "weights.h5" if weights_only else "keras"
-    whole = new_model()
-    pattern = str(tmp_path / ("after-{epoch}." + suffix))
-    history = _fit(whole, data, callbacks=[keras.callbacks.ModelCheckpoint(pattern, save_weights_only=weights_only)])
-    path = tmp_path / f"after-2.{suffix}"
-    if weights_only:
-        resumed = new_model()
-        _fit(resumed, data, epochs=0)
-        resumed.optimizer.build(resumed.trainable_variables)
-        resumed.load_weights(path)
+def _save_all(kind, directory, model):
+    """A callback that saves the model and the state of its optimizer after each epoch."""
+    if kind != "tf.train.Checkpoint":
+        weights_only = kind == "weights.h5"
+        return keras.callbacks.ModelCheckpoint(
+            str(directory / f"after-{{epoch}}.{kind}"), save_weights_only=weights_only
+        )
+
+    def write(epoch, logs):
+        tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(directory / f"after-{epoch + 1}.{kind}"))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=write)
+
+
+def _load(kind, path, model):
+    if kind == "keras":
+        return keras.saving.load_model(path)
+    _compile(model)
+    model.optimizer.build(model.trainable_variables)
+    if kind == "weights.h5":
+        model.load_weights(path)
     else:
-        resumed = keras.saving.load_model(path)
+        tf.train.Checkpoint(model=model, optimizer=model.optimizer).read(str(path)).assert_consumed()
+    return model
+
+
+_KINDS = ["keras", "weights.h5"]
+if keras.backend.backend() == "tensorflow":
+    _KINDS.append("tf.train.Checkpoint")
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_training_resumes_from_a_checkpoint_on_the_same_trajectory(tmp_path, new_model, data, kind):
+    whole = new_model()
+    history = _fit(whole, data, callbacks=[_save_all(kind, tmp_path, whole)])
+    resumed = _load(kind, tmp_path / f"after-2.{kind}", new_model())
     assert int(resumed.optimizer.iterations) == 8
     rest = _fit(resumed, data, initial_epoch=2)
     assert rest["loss"] == history["loss"][2:]
