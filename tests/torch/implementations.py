@@ -2,6 +2,10 @@
 
 import pytest
 
-TRAINING: dict[str, dict[str, bool]] = {"foreach": {"foreach": True}, "for_loop": {"foreach": False}}
+TRAINING: dict[str, dict[str, bool]] = {
+    "foreach": {"foreach": True},
+    "for_loop": {"foreach": False},
+    "fused": {"fused": True},
+}
 
 each_implementation = pytest.mark.parametrize("flags", TRAINING.values(), ids=TRAINING)

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch.distributed.checkpoint.state_dict import get_state_dict
 
+from indian_torch import INDIAN
 from tests.torch.distributed import training
 from tests.torch.distributed.processes import Processes
 from tests.torch.implementations import each_implementation
@@ -75,3 +78,22 @@ def test_optimizer_takes_a_state_without_having_been_asked_for_its_own(
     In a new optimizer, it makes them by a step with learning rate 0 and gradients of 0.
     """
     assert_trained_alone(training.hand_over(flags, SAVED, RESUMED, flatten, steps_of_other))
+
+
+@each_implementation
+def test_asking_for_the_state_before_the_first_step_makes_the_parameters_start_from_rest(
+    flags: dict[str, bool],
+) -> None:
+    """As the documentation says: get_state_dict takes that step, with learning rate 0 and gradients of 0."""
+    params = []
+    for initial_speed in (1.0, 0.5):
+        model = torch.nn.Linear(3, 1).double()
+        torch.nn.init.ones_(model.weight)
+        optimizer = INDIAN(model.parameters(), lr=0.1, beta=0.5, initial_speed=initial_speed, **flags)
+        if initial_speed == 1.0:
+            get_state_dict(model, optimizer)
+        for k in range(3):
+            model.weight.grad = torch.full_like(model.weight, k + 1)
+            optimizer.step()
+        params.append(model.weight.detach())
+    torch.testing.assert_close(params[0], params[1], rtol=0, atol=1e-14)

@@ -28,6 +28,15 @@ def test_sharded_training_takes_the_steps_of_one_process(
         assert_trained_alone(iterates)
 
 
+@each_implementation
+@pytest.mark.parametrize("at", [0, 3], ids=["first_step", "later_step"])
+def test_overflow_in_one_shard_leaves_no_trace_in_any(
+    processes: Processes, assert_trained_alone: Callable[..., None], flags: dict[str, bool], at: int
+) -> None:
+    for iterates in processes.run(2, training.with_overflow, flags, STEPS, at):
+        assert_trained_alone(iterates)
+
+
 def test_shards_differ_in_size_and_may_be_empty(processes: Processes) -> None:
     """So the test above covers such shards."""
     sizes = processes.run(4, training.shard_sizes, {})

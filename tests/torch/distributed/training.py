@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from indian_torch import INDIAN, PowerDecayLR
+from tests.torch.documentation import names_of_the_page, run_block
 
 BATCH_SIZE = 8
 
@@ -43,6 +44,25 @@ def alone(flags: dict[str, bool], steps: int) -> Iterates:
 def together(wrapper: str, flags: dict[str, bool], steps: int, micro_batches: int = 1) -> Iterates:
     """Train in the processes of a group, with as many gradients accumulated for a step as there are micro-batches."""
     return _train(_start(wrapper, flags), range(steps), micro_batches)
+
+
+def with_overflow(flags: dict[str, bool], steps: int, at: int) -> Iterates:
+    """Train with FSDP2 and a gradient scaler; at some step the first attempt overflows in the last process alone."""
+    run = _start("FSDP2", flags)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    iterates = []
+    for k in [*range(at), -1, *range(at, steps)]:
+        run.optimizer.zero_grad()
+        inputs, targets = _share_of_batch(abs(k))
+        scaler.scale((run.model(inputs) - targets).square().mean()).backward()
+        if k < 0 and torch.distributed.get_rank() == torch.distributed.get_world_size() - 1:
+            run.model[0].weight.grad.to_local().fill_(torch.inf)
+        scaler.step(run.optimizer)
+        scaler.update()
+        if k >= 0:
+            run.scheduler.step()
+            iterates.append(_iterate(run))
+    return iterates
 
 
 def shard_sizes(flags: dict[str, bool]) -> list[int]:
@@ -132,6 +152,20 @@ def go_on_alone(flags: dict[str, bool], state: dict[str, Any], steps: Iterable[i
     run = _start("alone", flags)
     _load(run, state)
     return _train(run, steps)
+
+
+def documented(directory: str) -> list[float]:
+    """Run the blocks of the documentation; the number of steps that each of its optimizers has taken."""
+    replicated = run_block("import DistributedDataParallel", **names_of_the_page())
+    redundancy_free = run_block("import ZeroRedundancyOptimizer", **replicated)
+    sharded = run_block("import fully_shard", **names_of_the_page())
+    for names in (replicated, redundancy_free, sharded):
+        model = names.get("ddp_model", names["model"])
+        nn.functional.cross_entropy(model(names["x"]), names["y"]).backward()
+        names["optimizer"].step()
+    after = run_block("import torch.distributed.checkpoint", directory=directory, **sharded)
+    optimizers = [replicated["optimizer"], redundancy_free["optimizer"].optim, after["optimizer"]]
+    return [float(state["step"]) for optimizer in optimizers for state in [*optimizer.state.values()][:1]]
 
 
 def _start(wrapper: str, flags: dict[str, bool]) -> Run:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
 from indian_torch import INDIAN
+from tests.torch.documentation import names_of_the_page, run_block
 from tests.torch.ecosystem.regression import (
     assert_close_parameters,
     loader,
@@ -147,3 +148,20 @@ def test_accelerate_in_mixed_precision_keeps_the_state_in_float32() -> None:
     states = prepared[1].state_dict()["state"].values()
     assert {state["velocity"].dtype for state in states} == {torch.float32}
     assert_close_parameters(model, trained({}, 1, dtype=torch.float32), 0.05)
+
+
+def test_blocks_of_the_documentation_train(tmp_path: Path) -> None:
+    names = names_of_the_page() | {"model": language_model(), "training_arguments": arguments(tmp_path)}
+    trainer = run_block("from transformers", dataset=SEQUENCES, **names)["trainer"]
+    before = [param.detach().clone() for param in trainer.model.parameters()]
+    trainer.train()
+    assert isinstance(trainer.optimizer.optimizer, INDIAN)
+    assert trainer.optimizer.param_groups[0]["alpha"] == 0.25
+    assert all(not torch.equal(p, q) for p, q in zip(trainer.model.parameters(), before, strict=True))
+
+    names = run_block("from accelerate", loader=loader(torch.float32), **names_of_the_page())
+    assert isinstance(names["optimizer"].optimizer, INDIAN)
+    for inputs, _ in names["loader"]:
+        names["accelerator"].backward(names["model"](inputs[:, :2]).square().mean())
+        names["optimizer"].step()
+    assert names["optimizer"].state_dict()["state"][0]["step"] == 4

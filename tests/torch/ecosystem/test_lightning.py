@@ -8,8 +8,10 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from indian_torch import INDIAN
+from tests.torch.documentation import names_of_the_page, run_block
 from tests.torch.ecosystem.regression import (
     HYPERPARAMETERS,
     assert_close_parameters,
@@ -55,7 +57,14 @@ class Plateau(Regression):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "loss"}}
 
 
-def fit(module: Regression, directory: Path, epochs: int, checkpoint: Path | None = None, **options: Any) -> Trainer:
+def fit(
+    module: LightningModule,
+    directory: Path,
+    epochs: int,
+    checkpoint: Path | None = None,
+    batches: Any = None,
+    **options: Any,
+) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = Trainer(
         accelerator="cpu",
@@ -67,7 +76,7 @@ def fit(module: Regression, directory: Path, epochs: int, checkpoint: Path | Non
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(module, loader(module.network[0].weight.dtype), ckpt_path=checkpoint)
+    trainer.fit(module, batches or loader(next(module.parameters()).dtype), ckpt_path=checkpoint)
     return trainer
 
 
@@ -102,3 +111,12 @@ def test_scheduler_that_watches_the_loss(tmp_path: Path) -> None:
     fit(module, tmp_path, EPOCHS)
     # With a threshold that no loss meets, no epoch counts as progress.
     assert module.learning_rates == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 4)
+
+
+def test_block_of_the_documentation_trains(tmp_path: Path) -> None:
+    names = run_block("lightning.pytorch", **names_of_the_page())
+    module = names["Classifier"]()
+    batches = DataLoader(TensorDataset(names["x"], names["y"]), batch_size=32)
+    trainer = fit(module, tmp_path, 20, batches=batches)
+    assert isinstance(trainer.optimizers[0], INDIAN)
+    assert (module.model(names["x"]).argmax(1) == names["y"]).float().mean() > 0.9
