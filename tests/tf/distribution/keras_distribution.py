@@ -43,7 +43,8 @@ def parts(model: Any) -> dict[str, np.ndarray]:
         return tensor.addressable_shards[0].data.size
 
     optimizer, variables = model.optimizer, model.trainable_variables
-    state = [variable for variable in optimizer.variables if variable.ndim]
+    shapes = {tuple(variable.shape) for variable in variables}
+    state = [variable for variable in optimizer.variables if tuple(variable.shape) in shapes]
     return {
         "parameters": np.array([first(variable.value) for variable in variables]),
         "state": np.array([first(variable.value) for variable in state]),
