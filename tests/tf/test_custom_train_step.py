@@ -7,7 +7,7 @@ import pytest
 from indian_tf import INDIAN, PowerDecay
 
 
-def _tensorflow_model():
+def tensorflow_model():
     import tensorflow as tf
 
     class Model(keras.Sequential):
@@ -22,7 +22,7 @@ def _tensorflow_model():
     return Model
 
 
-def _jax_model():
+def jax_model():
     import jax
 
     class Model(keras.Sequential):
@@ -40,7 +40,7 @@ def _jax_model():
     return Model
 
 
-def _torch_model():
+def torch_model():
     import torch
 
     class Model(keras.Sequential):
@@ -56,7 +56,7 @@ def _torch_model():
     return Model
 
 
-_MODELS = {"tensorflow": _tensorflow_model, "jax": _jax_model, "torch": _torch_model}
+_MODELS = {"tensorflow": tensorflow_model, "jax": jax_model, "torch": torch_model}
 
 
 @pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 3}], ids=["every step", "every third step"])

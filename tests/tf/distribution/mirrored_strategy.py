@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tests.tf.distribution import multi_worker_mirrored_strategy
 from tests.tf.distribution.problem import BATCH_SIZE, EPOCHS, Trajectory, data, new_model, new_optimizer
 
 
@@ -38,7 +39,7 @@ def train(strategy: Any, case: str, epochs: int = EPOCHS, weights: pathlib.Path 
     trajectory = Trajectory()
     with strategy.scope():
         model = new()
-        model.compile(optimizer=new_optimizer(**options), loss="mse", jit_compile=False)
+        model.compile(optimizer=new_optimizer(**options), loss="mse")
         if weights is not None:
             model.optimizer.build(model.trainable_variables)
             model.load_weights(weights)
@@ -57,6 +58,7 @@ def main(directory: pathlib.Path) -> None:
     for case in CASES:
         train(one, case).save(directory, f"one-{case}")
         train(two, case).save(directory, f"two-{case}")
+    np.savez(directory / "two-loop.npz", **multi_worker_mirrored_strategy.train(two))
     weights = directory / "first-epoch.weights.h5"
     train(two, "network", epochs=1).model.save_weights(weights)
     train(one, "network", EPOCHS - 1, weights).save(directory, "one-after-two")

@@ -48,7 +48,7 @@ def error_of_fit(strategy: Any, optimizer: Any) -> str:
     """What `fit` says with this strategy and optimizer; nothing, if it trains."""
     with strategy.scope():
         model = new_model()
-        model.compile(optimizer=optimizer, loss="mse", jit_compile=False)
+        model.compile(optimizer=optimizer, loss="mse")
     try:
         model.fit(*data(), batch_size=BATCH_SIZE, verbose=0)
     except ValueError as error:

@@ -21,6 +21,11 @@ def test_two_devices_take_the_steps_of_one(run, case, quantity):
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-14)
 
 
+@each_quantity
+def test_a_loop_takes_the_steps_of_fit(run, quantity):
+    np.testing.assert_allclose(run[f"two-loop/{quantity}"], run[f"one-network/{quantity}"], rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("devices", ["one", "two"])
 @each_quantity
 def test_what_two_devices_saved_resumes_on_one_and_on_two(run, devices, quantity):
