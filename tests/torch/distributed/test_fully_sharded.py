@@ -29,6 +29,14 @@ def test_sharded_training_takes_the_steps_of_one_process(
 
 
 @each_implementation
+def test_step_works_on_the_shards_without_communication(processes: Processes, flags: dict[str, bool]) -> None:
+    for operators in processes.run(2, training.operators_of_a_step, flags):
+        assert any(operator.startswith("Optimizer.step") for operator in operators)
+        assert not any(word in operator for operator in operators for word in ("c10d", "gloo"))
+        assert any("_fused_" in operator for operator in operators) == ("fused" in flags)
+
+
+@each_implementation
 @pytest.mark.parametrize("at", [0, 3], ids=["first_step", "later_step"])
 def test_overflow_in_one_shard_leaves_no_trace_in_any(
     processes: Processes, assert_trained_alone: Callable[..., None], flags: dict[str, bool], at: int

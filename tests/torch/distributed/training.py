@@ -36,17 +36,27 @@ class Run(NamedTuple):
     scheduler: PowerDecayLR
 
 
-def alone(flags: dict[str, bool], steps: int) -> Iterates:
+def alone(flags: dict[str, Any], steps: int) -> Iterates:
     """Train in one process, without any wrapper."""
     return _train(_start("alone", flags), range(steps))
 
 
-def together(wrapper: str, flags: dict[str, bool], steps: int, micro_batches: int = 1) -> Iterates:
+def together(wrapper: str, flags: dict[str, Any], steps: int, micro_batches: int = 1) -> Iterates:
     """Train in the processes of a group, with as many gradients accumulated for a step as there are micro-batches."""
     return _train(_start(wrapper, flags), range(steps), micro_batches)
 
 
-def with_overflow(flags: dict[str, bool], steps: int, at: int) -> Iterates:
+def operators_of_a_step(flags: dict[str, Any]) -> set[str]:
+    """Train with FSDP2; the names of the operators that a later step of the optimizer calls."""
+    run = _start("FSDP2", flags)
+    _train(run, range(1))
+    (run.model(_share_of_batch(1)[0])).square().mean().backward()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        run.optimizer.step()
+    return {event.key for event in profile.key_averages()}
+
+
+def with_overflow(flags: dict[str, Any], steps: int, at: int) -> Iterates:
     """Train with FSDP2 and a gradient scaler; at some step the first attempt overflows in the last process alone."""
     run = _start("FSDP2", flags)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
@@ -65,19 +75,19 @@ def with_overflow(flags: dict[str, bool], steps: int, at: int) -> Iterates:
     return iterates
 
 
-def shard_sizes(flags: dict[str, bool]) -> list[int]:
+def shard_sizes(flags: dict[str, Any]) -> list[int]:
     """The number of elements of each parameter that this process has."""
     return [param.to_local().numel() for param in _start("FSDP2", flags).model.parameters()]
 
 
-def save(wrapper: str, flags: dict[str, bool], steps: int, directory: str, flatten: bool) -> None:
+def save(wrapper: str, flags: dict[str, Any], steps: int, directory: str, flatten: bool) -> None:
     """Train and write a distributed checkpoint."""
     run = _start(wrapper, flags)
     _train(run, range(steps))
     dcp.save(_state(run, StateDictOptions(flatten_optimizer_state_dict=flatten)), checkpoint_id=directory)
 
 
-def resume(wrapper: str, flags: dict[str, bool], steps: Iterable[int], directory: str, flatten: bool) -> Iterates:
+def resume(wrapper: str, flags: dict[str, Any], steps: Iterable[int], directory: str, flatten: bool) -> Iterates:
     """Read a distributed checkpoint into a new model and a new optimizer, and train on."""
     options = StateDictOptions(flatten_optimizer_state_dict=flatten)
     run = _start(wrapper, flags)
@@ -90,7 +100,7 @@ def resume(wrapper: str, flags: dict[str, bool], steps: Iterable[int], directory
     return _train(run, steps)
 
 
-def hand_over(flags: dict[str, bool], steps: int, more: int, flatten: bool, steps_of_other: int) -> Iterates:
+def hand_over(flags: dict[str, Any], steps: int, more: int, flatten: bool, steps_of_other: int) -> Iterates:
     """Train in one process, and train on another model and optimizer that are given the state straight away."""
     options = StateDictOptions(flatten_optimizer_state_dict=flatten)
     run = _start("alone", flags)
@@ -102,7 +112,7 @@ def hand_over(flags: dict[str, bool], steps: int, more: int, flatten: bool, step
     return iterates + _train(run, range(steps, steps + more))
 
 
-def whole_state(flags: dict[str, bool], steps: int) -> dict[str, dict[str, np.ndarray]]:
+def whole_state(flags: dict[str, Any], steps: int) -> dict[str, dict[str, np.ndarray]]:
     """Train with FSDP2; the optimizer's state, unsharded, by the parameters' names; empty but on rank 0."""
     run = _start("FSDP2", flags)
     _train(run, range(steps))
@@ -112,7 +122,7 @@ def whole_state(flags: dict[str, bool], steps: int) -> dict[str, dict[str, np.nd
     return {name: {key: value.numpy() for key, value in of.items()} for name, of in state.get("state", {}).items()}
 
 
-def state_alone(flags: dict[str, bool], steps: int) -> dict[str, dict[str, np.ndarray]]:
+def state_alone(flags: dict[str, Any], steps: int) -> dict[str, dict[str, np.ndarray]]:
     """Train in one process; the optimizer's state by the parameters' names."""
     run = _start("alone", flags)
     _train(run, range(steps))
@@ -122,7 +132,7 @@ def state_alone(flags: dict[str, bool], steps: int) -> dict[str, dict[str, np.nd
     return {name: {key: value.numpy() for key, value in state[i].items()} for i, name in enumerate(order)}
 
 
-def redundancy_free(flags: dict[str, bool], steps: int, more: int) -> tuple[Iterates, Any, int]:
+def redundancy_free(flags: dict[str, Any], steps: int, more: int) -> tuple[Iterates, Any, int]:
     """Train with ZeroRedundancyOptimizer, gather its state, train a new one on from there.
 
     Returns:
@@ -147,7 +157,7 @@ def redundancy_free(flags: dict[str, bool], steps: int, more: int) -> tuple[Iter
     return iterates + _train(new, range(steps, steps + more)), message[0], own
 
 
-def go_on_alone(flags: dict[str, bool], state: dict[str, Any], steps: Iterable[int]) -> Iterates:
+def go_on_alone(flags: dict[str, Any], state: dict[str, Any], steps: Iterable[int]) -> Iterates:
     """Train in one process from the state dicts of a run."""
     run = _start("alone", flags)
     _load(run, state)
@@ -168,7 +178,7 @@ def documented(directory: str) -> list[float]:
     return [float(state["step"]) for optimizer in optimizers for state in [*optimizer.state.values()][:1]]
 
 
-def _start(wrapper: str, flags: dict[str, bool]) -> Run:
+def _start(wrapper: str, flags: dict[str, Any]) -> Run:
     torch.manual_seed(0)
     # Five rows do not divide by two or four: shards differ in size, and two rows leave two of four processes none.
     model: nn.Module = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
