@@ -21,7 +21,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from benchmarks.side_by_side import measure, table
+from benchmarks.side_by_side import machine, measure, table
 from experiments import digits
 from indian_jax import indian
 
@@ -222,7 +222,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the grid in both ways, print tables, and write a figure."""
+    """Train the grid in both ways, print tables, and write the times and a figure."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments hyperparameter_grid", description=(__doc__ or "").partition("\n")[0]
     )
@@ -248,11 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{best_table(settings, outcomes[0])}\n\n{differences(outcomes[0], outcomes[1:])}\n")
     seconds = measure(ways, rounds=options.rounds)
     first = next(iter(ways))
-    print(table(seconds, [first]), end="\n\n")
+    times = f"{title}.\n\n{table(seconds, [first])}\n\nMachine: {machine('jax', 'optax')}.\n"
+    print(times)
     options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "times.md").write_text(times, encoding="utf-8")
     figure = options.output / "hyperparameter_grid.png"
     draw(outcomes[0], figure, f"{title}, in one program: {median(seconds[first]):.1f} s")
-    print(f"Written: {figure}")
+    print(f"Written: {figure}, {options.output / 'times.md'}")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys):
     for way in WAYS:
         assert f"| {way} |" in printed
     assert "ratio to one program for all settings" in printed
+    assert (tmp_path / "out" / "times.md").read_text(encoding="utf-8") in printed
     assert (tmp_path / "out" / "hyperparameter_grid.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
