@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from indian_core import phase_from_velocity
 from indian_jax import indian, power_decay
 
 ALPHA, BETA = 0.5, 0.3
@@ -24,6 +25,11 @@ def transformation() -> optax.GradientTransformationExtraArgs:
         optax.clip_by_global_norm(1.0),
         indian(power_decay(0.2), ALPHA, BETA, weight_decay=0.1, mask=_matrices),
     )
+
+
+def phase_of(params: optax.Params, velocity: optax.Params) -> optax.Params:
+    """ψ, leaf by leaf."""
+    return jax.tree.map(lambda theta, m: phase_from_velocity(theta, m, ALPHA, BETA), params, velocity)
 
 
 def _matrices(params: optax.Params) -> optax.Params:

@@ -8,7 +8,7 @@ from flax import serialization
 from flax.training.train_state import TrainState
 
 from indian_jax import INDIANState, phase
-from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, transformation
+from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, phase_of, transformation
 
 
 class Network(nn.Module):
@@ -46,8 +46,7 @@ def test_train_state_takes_the_steps_of_a_plain_loop(state, run, assert_trees_cl
 def test_phase_is_that_of_the_train_state(state, assert_trees_close):
     state = train_step(train_step(state))
     psi = phase(state.params, state.opt_state, alpha=ALPHA, beta=BETA)
-    velocity = state.opt_state[1].velocity
-    assert_trees_close(psi, jax.tree.map(lambda p, m: (1 - ALPHA * BETA) * p - BETA * m, state.params, velocity))
+    assert_trees_close(psi, phase_of(state.params, state.opt_state[1].velocity))
 
 
 def test_train_state_goes_through_bytes_and_resumes(state, assert_trees_equal):

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from indian_jax import INDIANState, phase
-from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, transformation
+from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, phase_of, transformation
 
 
 class Network(nnx.Module):
@@ -68,7 +68,7 @@ def test_phase_is_that_of_the_pure_states(assert_trees_close):
     train_step(network, optimizer)
     params, state = nnx.as_pure(nnx.state(network, nnx.Param)), nnx.as_pure(optimizer.opt_state)
     psi = phase(params, state, alpha=ALPHA, beta=BETA)
-    assert_trees_close(psi, jax.tree.map(lambda p, m: (1 - ALPHA * BETA) * p - BETA * m, params, state[1].velocity))
+    assert_trees_close(psi, phase_of(params, state[1].velocity))
 
 
 @pytest.mark.parametrize("saved_at", [0, 3])
