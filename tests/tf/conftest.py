@@ -21,6 +21,8 @@ collect_ignore = [f"test_only_{backend}.py" for backend in ("tensorflow", "jax",
 def pytest_configure(config: pytest.Config) -> None:
     # Keras does not know the `copy` argument of NumPy 2 yet.
     config.addinivalue_line("filterwarnings", "ignore:__array__ implementation doesn't accept:DeprecationWarning")
+    # Known where pytest-xdist is, which the run on another backend leaves out.
+    config.addinivalue_line("markers", "xdist_group(name): tests that share what is expensive to make")
 
 
 def pytest_report_header() -> str:

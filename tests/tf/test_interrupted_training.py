@@ -13,6 +13,7 @@ import pytest
 from tests.tf import interrupted_training
 from tests.tf.interrupted_training import KILLED_AFTER, LAST_BACKUP, STEPS, STEPS_PER_EPOCH, Trajectory, backups, train
 
+pytestmark = pytest.mark.xdist_group("interrupted-training")
 each_optimizer = pytest.mark.parametrize("optimizer", interrupted_training.OPTIMIZERS)
 
 

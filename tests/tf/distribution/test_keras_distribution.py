@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.xdist_group("keras-distribution")
+
 
 @pytest.fixture(scope="module")
 def run(run_program):

@@ -5,6 +5,7 @@ import pytest
 
 from tests.tf.distribution import mirrored_strategy
 
+pytestmark = pytest.mark.xdist_group("mirrored-strategy")
 each_quantity = pytest.mark.parametrize("quantity", ["theta", "phase"])
 
 

@@ -6,6 +6,8 @@ import socket
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.xdist_group("multi-worker-mirrored-strategy")
+
 
 @pytest.fixture(scope="module")
 def run(run_program):
