@@ -3,13 +3,19 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
+from indian_core.dynamics import StepCoefficients, phase_from_velocity, pre_form
 from indian_core.hyperparameters import DEFAULTS, POSITIVE, RANGES, check, check_number, check_shape, check_started
+from indian_tf import in_place
 from indian_tf.dtypes import at_least_float32
 
 __all__ = ["INDIAN", "INNA"]
+
+_BACKEND = keras.backend.backend()
+if _BACKEND == "torch":
+    from indian_tf import foreach
 
 
 @keras.saving.register_keras_serializable(package="indian")
@@ -26,8 +32,8 @@ class INDIAN(keras.optimizers.Optimizer):
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
 
-    Each trainable variable has a velocity of its shape and dtype, and a step count, so that a variable which gets its
-    first gradient late starts then.
+    Each trainable variable has a velocity of its shape and dtype. One vector counts the steps of all, so that a variable
+    which gets its first gradient late starts then.
 
     Args:
         learning_rate: Step size γ >= 0: a number, a `keras.optimizers.schedules.LearningRateSchedule` or a function
@@ -110,16 +116,13 @@ class INDIAN(keras.optimizers.Optimizer):
         self.initial_speed = numbers["initial_speed"]
 
     def build(self, variables: list[Any]) -> None:
-        """Create the velocity and the step count of each variable."""
+        """Create the velocity of each variable, and the vector of their step counts."""
         if self.built:
             return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity")
-        # A variable that Keras overwrites with its gradient has neither.
-        self._steps = [
-            None if m is None else self.add_variable((), dtype="int32", name=f"{m.name.removesuffix('velocity')}step")
-            for m in self._velocities
-        ]
+        # Assigned to as the count of iterations is: outside of the updates that a distribution strategy makes.
+        self._steps = self.add_variable((len(variables),), dtype="int", aggregation="only_first_replica", name="steps")
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Take one step of each variable, as every Keras optimizer does.
@@ -135,26 +138,60 @@ class INDIAN(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step of one variable."""
         index = self._get_variable_index(variable)
-        velocity, step = self._velocities[index], self._steps[index]
         # In bfloat16, 1 − αγ would be 1.
         dtype = at_least_float32(variable.dtype)
-        coefficients = pre_form(
+        m, g = (ops.cast(ops.convert_to_tensor(array), dtype) for array in (self._velocities[index], gradient))
+        c = self._coefficients(
+            variable,
             ops.convert_to_tensor(learning_rate, dtype),
+            first=ops.cast(ops.equal(self._steps[index], 0), dtype),
+        )
+        terms = []
+        if self._decays(variable):
+            theta = ops.cast(ops.convert_to_tensor(variable), dtype)
+            m = m + c.velocity_decay * theta
+            terms = [(c.theta_decay, theta)]
+        in_place.add(variable, *terms, (c.theta_velocity, m), (c.theta_gradient, g))
+        rho = in_place.after(variable, c.velocity_velocity)
+        self.assign(self._velocities[index], ops.cast(rho * m + c.velocity_gradient * g, variable.dtype))
+
+    def _coefficients(self, variable: Any, learning_rate: Any, first: Any) -> StepCoefficients:
+        """The coefficients of a step of a variable."""
+        return pre_form(
+            learning_rate,
             self.alpha,
             self.beta,
             initial_speed=self.initial_speed,
-            weight_decay=(self.weight_decay or 0.0) if self._use_weight_decay(variable) else 0.0,
-            first=ops.cast(ops.equal(step, 0), dtype),
+            weight_decay=self.weight_decay if self._decays(variable) else 0.0,
+            first=first,
         )
-        displacement, next_velocity = velocity_step(
-            ops.cast(variable, dtype),
-            ops.cast(velocity, dtype),
-            ops.cast(ops.convert_to_tensor(gradient), dtype),
-            coefficients,
+
+    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+        """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
+        if _BACKEND == "torch":
+            self._step_together(grads, trainable_variables, float(learning_rate))
+        else:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        moved = np.zeros(len(self._velocities), dtype="int32")
+        moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1
+        self._steps.assign_add(ops.cast(moved, self._steps.dtype))
+
+    def _step_together(self, gradients: Any, variables: Any, learning_rate: float) -> None:
+        """What `update_step` does, of many variables in one call; on PyTorch each call takes its time."""
+        steps = self._steps.value.tolist()
+        indices = [self._get_variable_index(variable) for variable in variables]
+        foreach.step_together(
+            (
+                self._coefficients(variable, learning_rate, first=steps[index] == 0),
+                variable.value,
+                self._velocities[index].value,
+                ops.convert_to_tensor(gradient),
+            )
+            for gradient, variable, index in zip(gradients, variables, indices, strict=True)
         )
-        self.assign_add(variable, ops.cast(displacement, variable.dtype))
-        self.assign(velocity, ops.cast(next_velocity, velocity.dtype))
-        self.assign_add(step, 1)
+
+    def _decays(self, variable: Any) -> bool:
+        return bool(self.weight_decay) and self._use_weight_decay(variable)
 
     def phase(self, variable: Any) -> Any:
         """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
@@ -175,9 +212,8 @@ class INDIAN(keras.optimizers.Optimizer):
         index = next((i for i, known in enumerate(self._trainable_variables) if known is variable), None)
         if index is None:
             raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
-        velocity, step = self._velocities[index], self._steps[index]
-        check_started("variable", 0 if step is None else int(ops.convert_to_numpy(step)))
-        dtype = at_least_float32(variable.dtype)
+        check_started("variable", int(ops.convert_to_numpy(self._steps)[index]))
+        dtype, velocity = at_least_float32(variable.dtype), self._velocities[index]
         phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
         return ops.stop_gradient(ops.cast(phase, variable.dtype))
 

@@ -1,5 +1,7 @@
 """What only JAX has: steps without state, under jit."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -46,3 +48,19 @@ def test_many_steps_in_one_scan():
 
 def test_a_learning_rate_from_jax_is_accepted():
     assert INDIAN(learning_rate=jnp.array(0.5)).get_config()["learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_compiled_step_needs_no_copy_of_the_parameters(weight_decay):
+    """Both arrays of a variable are updated in place, whatever the learning rate will be."""
+    optimizer, variables = INDIAN(weight_decay=weight_decay), [keras.Variable(np.ones((100, 100))) for _ in range(3)]
+    optimizer.build(variables)
+    values, state = [v.value for v in variables], [v.value for v in optimizer.variables]
+
+    # JAX pairs what it is given with what is returned in their order.
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def step(values, state, gradients):
+        return optimizer.stateless_apply(state, gradients, values)
+
+    memory = step.lower(values, state, values).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < values[0].nbytes / 10

@@ -34,15 +34,15 @@ def test_coefficients_are_not_rounded_to_the_dtype_of_the_variable(apply, dtype)
     optimizer = INDIAN(learning_rate=0.5, alpha=2.0**-11, beta=2.0**10)
     variable = keras.Variable([0.0], dtype=dtype)
     optimizer.build([variable])
-    velocity, step = (_state(optimizer, name) for name in ("velocity", "step"))
+    velocity, steps = (_state(optimizer, name) for name in ("velocity", "steps"))
     velocity.assign([1.0])
-    step.assign(1)
+    steps.assign([1])
     apply(optimizer, [[4.0]], [variable])
     assert float(keras.ops.cast(velocity, "float32")[0]) == -(2.0**-12)
 
 
 def _state(optimizer, name):
-    (variable,) = [v for v in optimizer.variables if v.path.endswith(f"_{name}")]
+    (variable,) = [v for v in optimizer.variables if v.path.endswith(name)]
     return variable
 
 
