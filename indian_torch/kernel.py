@@ -8,10 +8,9 @@ import functools
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim.sgd import sgd
 
 from indian_core.dynamics import StepCoefficients
-from indian_core.scaled_velocity import nesterov_scale, nesterov_step
+from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_step
 
 __all__ = ["fits", "is_right", "update"]
 
@@ -42,7 +41,7 @@ def update(
     """Take one step in place.
 
     Args:
-        params: θ.
+        params: θ, of one dtype and on one device, as the others are.
         grads: g; divided by ``grad_scale`` in place, where it is given.
         buffers: ``scale`` · m.
         coefficients: In post form; `indian_core.scaled_velocity.nesterov_scale` of them is finite.
@@ -52,28 +51,41 @@ def update(
     Returns:
         What the new buffers are multiples by.
     """
-    preferred = nesterov_scale(coefficients)
-    if not 1e-6 < scale / preferred < 1e6:
-        # The sign is wrong, or the buffers would take many steps to come near.
-        torch._foreach_mul_(buffers, preferred / scale)
-        scale = preferred
-    step = nesterov_step(coefficients, scale)
+    factor, step = _step(coefficients, scale)
+    if factor != 1:
+        torch._foreach_mul_(buffers, factor)
     if step.theta_factor != 1:
         torch._foreach_mul_(params, step.theta_factor)
-    sgd(
+    _nesterov_sgd(params, grads, buffers, step, grad_scale)
+    return step.scale
+
+
+@functools.lru_cache(maxsize=64)
+def _step(coefficients: StepCoefficients, scale: float) -> tuple[float, NesterovStep]:
+    """What to multiply the buffers by before the step, mostly 1, and the step."""
+    preferred = nesterov_scale(coefficients)
+    if 1e-6 < scale / preferred < 1e6:
+        return 1.0, nesterov_step(coefficients, scale)
+    # The sign is wrong, or the buffers would take many steps to come near.
+    return preferred / scale, nesterov_step(coefficients, preferred)
+
+
+def _nesterov_sgd(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], step: NesterovStep, grad_scale: Tensor | None
+) -> None:
+    torch._fused_sgd_(
         params,
         grads,
-        [*buffers],
-        fused=True,
-        grad_scale=grad_scale,
+        buffers,
         lr=step.learning_rate,
         momentum=step.momentum,
         dampening=step.dampening,
         weight_decay=step.weight_decay,
         nesterov=True,
         maximize=False,
+        is_first_step=False,
+        grad_scale=None if grad_scale is None else grad_scale.to(params[0].device),
     )
-    return step.scale
 
 
 def _is_dense(tensor: Tensor) -> bool:
@@ -88,20 +100,10 @@ def is_right(device: torch.device, dtype: torch.dtype) -> bool:
     if dtype.itemsize < 2 or not dtype.is_floating_point:
         return False
     param, grad, buffer = (torch.full((64,), value, dtype=dtype, device=device) for value in (1.0, 2.0, 4.0))
+    # All numbers are exact in every dtype.
+    step = NesterovStep(1.0, learning_rate=0.25, momentum=0.5, dampening=0.5, weight_decay=0.0, scale=1.0)
     try:
-        # All numbers are exact in every dtype.
-        sgd(
-            [param],
-            [grad],
-            [buffer],
-            fused=True,
-            lr=0.25,
-            momentum=0.5,
-            dampening=0.5,
-            weight_decay=0.0,
-            nesterov=True,
-            maximize=False,
-        )
+        _nesterov_sgd([param], [grad], [buffer], step, None)
     except (RuntimeError, NotImplementedError):
         return False
     return bool((buffer == 3).all() and (param == 1 - 0.25 * (2 + 0.5 * 3)).all())

@@ -9,8 +9,9 @@ from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
+from indian_torch.one_by_one import at_least_float32
 from indian_torch.state import VelocityOptimizer
-from indian_torch.step import as_number, at_least_float32, step_group
+from indian_torch.step import as_number, step_group
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -128,17 +129,18 @@ class INDIAN(VelocityOptimizer):
             with torch.enable_grad():
                 loss = closure()
         active = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        if any(p.grad.layout is not torch.strided for params in active for p in params):
+        gradients: list[Any] = [[p.grad for p in params] for params in active]
+        if any([grad.layout is not torch.strided for grads in gradients for grad in grads]):  # noqa: C419
             raise RuntimeError("INDIAN does not support sparse gradients")
         found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is None or not found_inf.item():
-            for group, params in zip(self.param_groups, active, strict=True):
-                step_group(group, params, [self._states[p] for p in params], grad_scale)
+            for group, params, grads in zip(self.param_groups, active, gradients, strict=True):
+                step_group(group, params, grads, [self._states[p] for p in params], grad_scale)
         return loss
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
-        """Whether `torch.amp.GradScaler` leaves it to `step` to skip a step and to divide the gradients."""
+        """Whether `torch.amp.GradScaler` sets ``found_inf`` and ``grad_scale``, and leaves the rest to `step`."""
         return any(group["fused"] for group in self.param_groups)
 
     def phase(self, param: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ A multiple of the velocity makes a step cheaper: see `indian_core.scaled_velocit
 with its ``scale``, in the place of ``velocity``, until somebody asks for the state.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,15 +12,16 @@ from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
 from indian_core.hyperparameters import check_started
 
-__all__ = ["VelocityOptimizer", "add_step", "initialize", "scale_velocity", "unscale_velocity"]
+__all__ = ["State", "VelocityOptimizer", "initialize", "scale_velocity", "unscale_velocity"]
 
-_ONE = torch.ones(())
+State: TypeAlias = dict[str, Any]
+"""The tensors ``step`` and ``velocity``; or ``step``, ``scaled_velocity`` and its ``scale``, two of them numbers."""
 
 
 class VelocityOptimizer(Optimizer):
     """An optimizer whose state is a velocity and a step count: how it is read, saved and loaded."""
 
-    _states: dict[Tensor, dict[str, Any]]
+    _states: dict[Tensor, State]
 
     @property
     def state(self) -> Any:
@@ -85,30 +86,29 @@ class VelocityOptimizer(Optimizer):
         return group
 
 
-def initialize(param: Tensor, state: dict[str, Any], velocity_dtype: torch.dtype | None, *, capturable: bool) -> None:
+def initialize(param: Tensor, state: State, velocity_dtype: torch.dtype | None, *, capturable: bool) -> None:
     """Fill an empty state: no steps, no velocity."""
     dtype = param.dtype if velocity_dtype is None or param.is_complex() else velocity_dtype
-    state["step"] = torch.zeros((), dtype=_get_scalar_dtype(), device=param.device if capturable else "cpu")
+    state["step"] = _step_tensor(0, param.device if capturable else "cpu")
     state["velocity"] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
 
-def add_step(states: list[dict[str, Any]]) -> None:
-    """Count one more step; not for code that is traced."""
-    steps = [state["step"] for state in states]
-    # On CPU the number 1 would become a tensor once for each of them.
-    torch._foreach_add_(steps, _ONE if all(step.is_cpu for step in steps) else 1)
-
-
-def scale_velocity(state: dict[str, Any], scale: float) -> None:
+def scale_velocity(state: State, scale: float) -> None:
     """Put the multiple ``scale`` of the velocity in its place.
 
     The velocity's own tensor stays as it is: who asked for the state may hold it.
     """
+    state["step"] = int(state["step"])
     state["scaled_velocity"] = state.pop("velocity") * scale
     state["scale"] = scale
 
 
-def unscale_velocity(state: dict[str, Any]) -> None:
+def unscale_velocity(state: State) -> None:
     """Put the velocity itself in the place of its multiple, if that is what the state holds."""
     if "scale" in state:
+        state["step"] = _step_tensor(state["step"])
         state["velocity"] = state.pop("scaled_velocity").div_(state.pop("scale"))
+
+
+def _step_tensor(step: int, device: torch.device | str = "cpu") -> Tensor:
+    return torch.tensor(float(step), dtype=_get_scalar_dtype(), device=device)

@@ -1,0 +1,130 @@
+"""Time and memory of an optimizer step in PyTorch: INDIAN beside SGD with Nesterov momentum and AdamW.
+
+``python -m benchmarks.torch_step`` prints, for a few large tensors and for many small ones, the time of ``step()`` in
+each implementation, next to the time that memory alone needs; the same for a model of one tiny parameter; and the
+memory that the state and a step take.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.side_by_side import SIZES, Report, machine, measure, options, table
+from indian_torch import INDIAN
+
+PEERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
+    "INDIAN": (INDIAN, {}),
+    "SGD": (torch.optim.SGD, {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
+    "AdamW": (torch.optim.AdamW, {}),
+}
+FLAGS: dict[str, dict[str, Any]] = {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+MEMORY_ALONE = "memory alone"
+
+
+def parameters(tensors: int, elements: int) -> list[Tensor]:
+    """Parameters with gradients."""
+    params = []
+    for _ in range(tensors):
+        param = torch.randn(elements, requires_grad=True)
+        param.grad = torch.randn(elements)
+        params.append(param)
+    return params
+
+
+def steps(params: list[Tensor], flags: dict[str, bool], suffix: str) -> dict[str, Callable[[], object]]:
+    """The ``step`` of each optimizer with these flags, past its first step."""
+    found: dict[str, Callable[[], object]] = {}
+    for name, (make, arguments) in PEERS.items():
+        optimizer = make(params, **arguments, **flags)
+        optimizer.step()
+        found[f"{name}, {suffix}"] = optimizer.step
+    return found
+
+
+def five_streams(params: Sequence[Tensor]) -> Callable[[], object]:
+    """Reads three arrays and writes two of them, as a step must, in two passes that share none."""
+    thetas = [param.detach() for param in params]
+    gradients = [torch.randn_like(theta) for theta in thetas]
+    velocities = [torch.randn_like(theta) for theta in thetas]
+
+    def run() -> None:
+        torch._foreach_add_(thetas, gradients)
+        torch._foreach_mul_(velocities, 0.5)
+
+    return run
+
+
+def step_times(report: Report, size: str, rounds: int, scale: float) -> None:
+    """Add the times for one size, as one table for each implementation."""
+    tensors, elements = SIZES[size]
+    params = parameters(tensors, max(1, int(elements * scale)))
+    report.add(f"## {size}")
+    for flags in ("foreach", "fused"):
+        contenders = {MEMORY_ALONE: five_streams(params), **steps(params, FLAGS[flags], flags)}
+        seconds = measure(contenders, rounds=rounds, calls=3 if tensors < 50 else 20)
+        peers = [f"SGD, {flags}", f"AdamW, {flags}"]
+        report.add(table(seconds, [MEMORY_ALONE, *peers] if flags == "fused" and tensors < 50 else peers))
+
+
+def overhead(report: Report, rounds: int) -> None:
+    """Add the times for one parameter of three elements."""
+    report.add("## One parameter of 3 elements")
+    contenders = {}
+    for suffix, flags in FLAGS.items():
+        contenders.update(steps(parameters(1, 3), flags, suffix))
+    contenders = {name: step for name, step in contenders.items() if not name.startswith("AdamW")}
+    seconds = measure(contenders, rounds=rounds, calls=2000)
+    report.add(table(seconds, [f"SGD, {suffix}" for suffix in FLAGS], unit="µs"))
+
+
+def peak(flags: str) -> None:
+    """Print the bytes of the parameters, of the state, and by how much the process grows in the steps after the second.
+
+    For a process of its own: the largest size of a process only grows.
+    """
+    params = parameters(*SIZES["25 M parameters in 10 tensors"])
+    optimizer = INDIAN(params, **FLAGS[flags])
+    for _ in range(2):
+        optimizer.step()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(5):
+        optimizer.step()
+    growth = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    state = [tensor for values in optimizer.state.values() for tensor in values.values()]
+    print(*(sum(tensor.nbytes for tensor in tensors) for tensors in (params, state)), growth)
+
+
+def memory(report: Report) -> None:
+    """Add the memory of the state and of a step."""
+    report.add("## Memory, 25 M parameters in 10 tensors")
+    lines = ["| | state / parameters | temporaries of a step / parameters |", "|---|---|---|"]
+    for flags in ("foreach", "fused"):
+        command = [sys.executable, "-c", f"from benchmarks.torch_step import peak; peak({flags!r})"]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        size, state, growth = map(int, run.stdout.split())
+        lines.append(f"| INDIAN, {flags} | {state / size:.6f} | {growth / size:.4f} |")
+    report.add("\n".join(lines))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
+    chosen = options(__doc__, arguments)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    report = Report()
+    report.add(f"{machine('torch')}, {torch.get_num_threads()} threads, float32.")
+    for size in SIZES:
+        step_times(report, size, chosen.rounds, chosen.scale)
+    overhead(report, chosen.rounds)
+    if chosen.scale == 1:
+        memory(report)
+    report.save(chosen.output)
+
+
+if __name__ == "__main__":
+    main()
