@@ -14,6 +14,7 @@ __all__ = [
     "StepCoefficients",
     "initial_phase",
     "initial_velocity",
+    "mixed_gradient",
     "phase_from_velocity",
     "phase_step",
     "post_form",
@@ -30,27 +31,28 @@ Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
 
 _SMALLEST_DIVISOR: Final = 0.25
-"""Below this |1 − αγ| the post form leans on the old velocity, because dividing by it would amplify rounding errors."""
+"""Below this |1 − αγ| the post form does not divide by it, which would amplify rounding errors."""
 
 
 class StepCoefficients(NamedTuple):
     """One step in velocity form as a linear map of (θ, m, g). `velocity_step` applies it.
 
-    With m′ = m + ``velocity_decay`` θ, the velocity after weight decay::
+    With m′ = m + ``velocity_decay`` θ, the velocity after weight decay, and g′ = g + ``gradient_velocity`` m′::
 
-        m⁺ = velocity_velocity m′ + velocity_gradient g
-        θ⁺ = θ + theta_decay θ + theta_velocity m′ + theta_next_velocity m⁺ + theta_gradient g
+        m⁺ = velocity_velocity m′ + velocity_gradient g′
+        θ⁺ = θ + theta_decay θ + theta_velocity m′ + theta_next_velocity m⁺ + theta_gradient g′
 
     A coefficient that is the Python number 0 marks a term that is absent.
 
     Attributes:
         theta_decay: −γλ.
         velocity_decay: −γλ(1/β − α).
-        velocity_velocity: ρ = 1 − αγ.
+        velocity_velocity: ρ = 1 − αγ, in post form unless ρ is small.
         velocity_gradient: −γ(1 − αβ); on a first step, plus what the initial velocity adds.
-        theta_velocity: γ in pre form; 0 in post form unless ρ is small.
+        theta_velocity: γ in pre form, 0 in post form.
         theta_next_velocity: 0 in pre form; γ/ρ in post form unless ρ is small.
-        theta_gradient: −γβ in pre form, −γ(β − γ)/ρ in post form; −γs on a first step in pre form.
+        theta_gradient: −γβ in pre form, −γ(β − γ)/ρ in post form unless ρ is small; −γs on a first step in pre form.
+        gradient_velocity: 0 in pre form; 0 in post form unless ρ is small.
     """
 
     theta_decay: Scalar
@@ -60,6 +62,7 @@ class StepCoefficients(NamedTuple):
     theta_velocity: Scalar
     theta_next_velocity: Scalar
     theta_gradient: Scalar
+    gradient_velocity: Scalar = 0.0
 
     def ascent(self) -> "StepCoefficients":
         """The same step for the gradient −g: it maximizes.
@@ -68,7 +71,11 @@ class StepCoefficients(NamedTuple):
             >>> pre_form(0.5, alpha=1.0, beta=0.25).ascent().theta_gradient
             0.125
         """
-        return self._replace(velocity_gradient=-self.velocity_gradient, theta_gradient=-self.theta_gradient)
+        return self._replace(
+            velocity_gradient=-self.velocity_gradient,
+            theta_gradient=-self.theta_gradient,
+            gradient_velocity=-self.gradient_velocity,
+        )
 
 
 def pre_form(
@@ -127,9 +134,14 @@ def post_form(
     """Coefficients of the same step, moving θ by the velocity *after* the step.
 
     For compilers: the new velocity can overwrite the old one before θ is touched, so no copy of it is needed. Where
-    ρ = 1 − αγ is near 0 the old velocity cannot be recovered from the new one; from |ρ| = 1/4 downwards its share moves
-    to ``theta_velocity``, so that the step is exact to rounding for every γ, ρ = 0 included. The old velocity
-    m = (m⁺ − (coefficient) g)/ρ enters with the share 1 − w, the new one with w = ρ²/max(|ρ|, 1/4)².
+    ρ = 1 − αγ is near 0, the new velocity no longer tells the old one. For |ρ| < 1/4 the old velocity is therefore
+    mixed into the gradient, g′ = g + p m, and (m⁺, g′) determine the step. Whatever c is, these do::
+
+        θ⁺ − θ = c m⁺ + d g′ with d = −γβ − c a,    m⁺ = (ρ − a p) m + a g′,    p = (γ − c ρ)/d,    a = −γ(1 − αβ)
+
+    c = γ/ρ gives p = 0, the usual case. c = −γ/2 makes d = −(γ/2)((1 + ρ)β + γ), which is never 0, and all terms of the
+    size of the result; so the step is exact to rounding for every γ, ρ = 0 included. A first step, whose velocity is a
+    multiple of the gradient, needs neither.
 
     Args:
         step_size: γ of this step, >= 0.
@@ -140,28 +152,60 @@ def post_form(
         first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1.
 
     Returns:
-        Coefficients of the same kind as the arguments. ``theta_velocity`` is exactly 0 wherever |ρ| >= 1/4.
+        Coefficients of the same kind as the arguments. ``gradient_velocity`` is exactly 0 wherever |ρ| >= 1/4, and on a
+        first step.
 
     Example:
         >>> post_form(0.5, alpha=1.0, beta=0.25).theta_next_velocity
         1.0
-        >>> post_form(0.5, alpha=2.0, beta=0.25).theta_velocity  # ρ = 0
-        0.5
+        >>> post_form(0.5, alpha=2.0, beta=0.25).gradient_velocity  # ρ = 0
+        -2.6666666666666665
     """
     pre = pre_form(step_size, alpha, beta, initial_speed=initial_speed, weight_decay=weight_decay, first=first)
     rho = pre.velocity_velocity
-    # max(|ρ|, 1/4) written with operators; exactly |ρ| where that is the larger.
+    # max(|ρ|, 1/4), and whether that is |ρ|, as the number 0 or 1, written with operators.
     excess = abs(rho) - _SMALLEST_DIVISOR
     divisor = _SMALLEST_DIVISOR + (excess + abs(excess)) / 2
-    theta_next_velocity = step_size * rho / (divisor * divisor)
-    later_gradient = -step_size * (1 - alpha * beta)
-    theta_velocity = step_size * (1 - rho * rho / (divisor * divisor))
-    start = first * (beta - initial_speed)
-    return pre._replace(
-        theta_velocity=theta_velocity,
+    regular = abs(rho) / divisor // 1
+    singular = 1 - regular
+    later = singular if _is_zero(singular) else singular - first * singular
+    # In the product with 0 or 1, a ρ far from 0 does no harm to what it divides.
+    small_rho = singular * rho
+    gradient_velocity = -later * (2 + small_rho) / ((1 + small_rho) * beta + step_size)
+    theta_next_velocity = step_size * (regular * rho / (divisor * divisor) - later / 2)
+    theta_decay = pre.theta_decay
+    if not (_is_zero(singular) or _is_zero(theta_decay)):
+        # On a first step, all that m′ holds is the share of θ.
+        theta_decay = theta_decay + (singular - later) * step_size * pre.velocity_decay
+    return StepCoefficients(
+        theta_decay=theta_decay,
+        velocity_decay=pre.velocity_decay,
+        velocity_velocity=rho + step_size * (1 - alpha * beta) * gradient_velocity,
+        velocity_gradient=pre.velocity_gradient,
+        theta_velocity=0.0,
         theta_next_velocity=theta_next_velocity,
-        theta_gradient=theta_velocity * start - step_size * beta - theta_next_velocity * later_gradient,
+        theta_gradient=pre.theta_gradient - theta_next_velocity * pre.velocity_gradient,
+        gradient_velocity=gradient_velocity,
     )
+
+
+def mixed_gradient(theta: Array | None, velocity: Array, gradient: Array, coefficients: StepCoefficients) -> Array:
+    """g′ of a step, its first half: the gradient, with a share of the velocity where the coefficients say so.
+
+    For a compiler that has to be told how to compute it. The second half is `velocity_step` with g′ for the gradient
+    and ``gradient_velocity`` 0.
+
+    Args:
+        theta: θ; None is allowed where there is no weight decay.
+        velocity: m, of θ's shape.
+        gradient: g, of θ's shape.
+        coefficients: From `pre_form` or `post_form`.
+
+    Example:
+        >>> mixed_gradient(None, 3.0, 2.0, post_form(0.5, alpha=2.0, beta=0.25))
+        -6.0
+    """
+    return _plus(gradient, coefficients.gradient_velocity, _plus(velocity, coefficients.velocity_decay, theta))
 
 
 def velocity_step(
@@ -183,6 +227,7 @@ def velocity_step(
         (-1.0, -1.5)
     """
     c = coefficients
+    gradient = mixed_gradient(theta, velocity, gradient, c)
     velocity = _plus(velocity, c.velocity_decay, theta)
     next_velocity = c.velocity_velocity * velocity + c.velocity_gradient * gradient
     displacement = c.theta_gradient * gradient

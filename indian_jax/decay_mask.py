@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import optax
 
+from indian_jax.matching_trees import first_difference, is_none
+
 __all__ = ["Mask", "check_mask", "decay_mask"]
 
 Mask: TypeAlias = Any | Callable[[optax.Params], Any]
@@ -42,11 +44,11 @@ def decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) 
         mask = mask(params)
         check_mask(mask)
     try:
-        return jax.tree.broadcast(mask, updates, is_leaf=lambda node: node is None)
+        return jax.tree.broadcast(mask, updates, is_leaf=is_none)
     except ValueError as error:
         raise ValueError(
             f"mask must have the structure of the gradients, {jax.tree.structure(updates)}, or a prefix of it, "
-            f"got {jax.tree.structure(mask)}"
+            f"got {jax.tree.structure(mask)}; {first_difference(mask, updates)}"
         ) from error
 
 

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from indian_core.dynamics import StepCoefficients, phase_from_velocity, post_form, velocity_step
+from indian_core.dynamics import StepCoefficients, mixed_gradient, phase_from_velocity, post_form, velocity_step
 from indian_core.hyperparameters import DEFAULTS, RANGES, check_shape, check_started
 from indian_jax.decay_mask import Mask, check_mask, decay_mask
 from indian_jax.hyperparameters import check_floating_dtype, scalar, scheduled
+from indian_jax.matching_trees import check_structure, is_none
 
 __all__ = ["INNA", "INDIANState", "indian", "inna", "phase"]
 
@@ -127,21 +128,21 @@ def indian(
         if callable(learning_rate):
             step_size = scheduled("learning_rate", learning_rate(state.count))
         coefficients = partial(post_form, step_size, alpha, beta, initial_speed=initial_speed, first=state.count == 0)
-        plain = coefficients()
+        check_structure("state", state.velocity, "the gradients", updates)
         if decays:
             if params is None:
                 raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
-            decaying = coefficients(weight_decay=weight_decay)
-            steps = jax.tree.map(
-                lambda g, m, theta, leaf_decays: _step_leaf(g, m, theta, decaying if leaf_decays else plain),
-                updates,
-                state.velocity,
-                params,
-                decay_mask(mask, params, updates),
-                is_leaf=_is_none,
-            )
+            check_structure("params", params, "the gradients", updates)
+            leaf_decays = decay_mask(mask, params, updates)
         else:
-            steps = jax.tree.map(lambda g, m: _step_leaf(g, m, None, plain), updates, state.velocity, is_leaf=_is_none)
+            # A leaf that does not decay does not need its parameters.
+            params = leaf_decays = jax.tree.map(lambda _: False, updates, is_leaf=is_none)
+        with_decay, without = coefficients(weight_decay=weight_decay), coefficients()
+
+        def step_leaf(path: Any, g: Any, m: Any, theta: Any, decays: bool) -> _LeafStep:
+            return _step_leaf(path, g, m, theta, with_decay) if decays else _step_leaf(path, g, m, None, without)
+
+        steps = jax.tree.map_with_path(step_leaf, updates, state.velocity, params, leaf_decays, is_leaf=is_none)
         displacement = jax.tree.map(lambda step: step.displacement, steps)
         velocity = jax.tree.map(lambda step: step.velocity, steps)
         return displacement, INDIANState(optax.safe_increment(state.count), velocity)
@@ -214,6 +215,7 @@ class _LeafStep:
 
 
 def _step_leaf(
+    path: Any,
     gradient: jax.typing.ArrayLike | None,
     velocity: Any,
     theta: jax.typing.ArrayLike | None,
@@ -221,15 +223,37 @@ def _step_leaf(
 ) -> _LeafStep:
     if gradient is None:
         return _LeafStep(None, velocity)
-    check_shape("gradient", jnp.shape(gradient), jnp.shape(velocity))
+    check_shape(f"gradient{jax.tree_util.keystr(path)}", jnp.shape(gradient), jnp.shape(velocity))
+    if theta is not None:
+        check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(theta), jnp.shape(velocity))
     dtype = _working_dtype(gradient, velocity)
-    displacement, next_velocity = velocity_step(
-        None if theta is None else jnp.asarray(theta, dtype),
-        jnp.asarray(velocity, dtype),
-        jnp.asarray(gradient, dtype),
-        _cast(coefficients, jnp.finfo(dtype).dtype),
-    )
-    return _LeafStep(displacement.astype(_inexact_dtype(gradient)), next_velocity.astype(velocity.dtype))
+    theta = None if theta is None else jnp.asarray(theta, dtype)
+    m = jnp.asarray(velocity, dtype)
+    coefficients = _cast(coefficients, jnp.finfo(dtype).dtype)
+    g = _mixed_gradient(theta, m, jnp.asarray(gradient, dtype), coefficients)
+    displacement, m = velocity_step(theta, m, g, coefficients._replace(gradient_velocity=0.0))
+    return _LeafStep(displacement.astype(_inexact_dtype(gradient)), m.astype(velocity.dtype))
+
+
+def _mixed_gradient(
+    theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, coefficients: StepCoefficients
+) -> jax.Array:
+    """The core's mixed gradient, computed such that XLA keeps no copy of the velocity.
+
+    For CPUs, XLA makes one kernel of each output. If both the update and the new velocity read the old one, it copies
+    the old one first. In a conditional, the mixed gradient is computed apart, in the place of the gradient, and as a
+    rule not at all. Compilers for other devices fuse everything into one kernel, to which a conditional would be in the
+    way.
+    """
+    share = coefficients.gradient_velocity
+    mixed = partial(mixed_gradient, coefficients=coefficients)
+    if not isinstance(share, jax.core.Tracer):
+        return mixed(theta, velocity, gradient)
+
+    def mixed_where_needed(*arrays: Any) -> jax.Array:
+        return jax.lax.cond(share != 0, mixed, lambda theta, velocity, gradient: gradient, *arrays)
+
+    return jax.lax.platform_dependent(theta, velocity, gradient, cpu=mixed_where_needed, default=mixed)
 
 
 def _cast(coefficients: StepCoefficients, dtype: jax.typing.DTypeLike) -> StepCoefficients:
@@ -243,10 +267,6 @@ def _working_dtype(*arrays: Any) -> Any:
 
 def _inexact_dtype(array: Any) -> Any:
     return jnp.result_type(array, 0.0)
-
-
-def _is_none(node: Any) -> bool:
-    return node is None
 
 
 def _is_masked(node: Any) -> bool:

@@ -13,6 +13,7 @@ from indian_core.dynamics import (
     StepCoefficients,
     initial_phase,
     initial_velocity,
+    mixed_gradient,
     phase_from_velocity,
     phase_step,
     post_form,
@@ -138,7 +139,10 @@ def test_pre_form_is_exactly_the_phase_form(run: Run) -> None:
 @pytest.mark.parametrize("form", [pre_form, post_form])
 @given(run=runs())
 @example(run=Run(2.0, 0.25, 1.0, 0.0, 1.0, None, (0.5, 0.5), (1.0, -2.0)))  # αγ = 1
+@example(run=Run(2.0, 0.25, 0.5, 0.125, 1.0, None, (0.5, 0.5), (1.0, -2.0)))  # with decay, from the first step on
 @example(run=Run(0.5, 1.0, 1.0, 0.0, 1.0, 1.0, (1.0, 1.0), (1.0, -2.0)))  # γ = β
+@example(run=Run(2.0, 0.5, 1.0, 0.125, 1.0, 1.0, (0.5, 0.5), (1.0, -2.0)))  # both
+@example(run=Run(0.25, 2**-10, 1.0, 0.0, 1.0, 1.0, (4.0, 4.0), (1.0, -2.0)))  # αγ = 1 with a tiny β
 @example(run=Run(1.0, 1.0, 1.0, 0.0, 1.0, 1.0, (1 - 1e-12, 1 + 1e-12), (1.0, -2.0)))
 @example(run=Run(1.0, 0.5, 0.0, 0.5, 1.0, None, (1.25, 0.75, 0.0), (1.0, -2.0, 3.0)))
 def test_velocity_form_follows_the_phase_form_to_roundoff(form: Any, dtype: Any, run: Run) -> None:
@@ -153,17 +157,29 @@ def test_velocity_form_follows_the_phase_form_to_roundoff(form: Any, dtype: Any,
 
 
 @given(runs(max_steps=1), st.booleans())
-def test_post_form_moves_by_the_new_velocity_alone_unless_rho_is_small(run: Run, first: bool) -> None:
+def test_post_form_never_needs_the_old_velocity_beside_the_new_one(run: Run, first: bool) -> None:
     coefficients = coefficients_of(post_form, run, run.step_sizes[0], first)
-    if abs(coefficients.velocity_velocity) >= 0.25:
-        assert coefficients.theta_velocity == 0
-    else:
-        assert 0 <= coefficients.theta_velocity <= run.step_sizes[0]
+    assert coefficients.theta_velocity == 0
+    small = abs(1 - run.alpha * run.step_sizes[0]) < 0.25
+    assert (coefficients.gradient_velocity != 0) == (small and not first)
 
 
 @pytest.mark.parametrize("product", [0.0, 0.5, 0.75, 1.25, 2.0, 1e6, 1e18])
-def test_post_form_has_exactly_no_share_of_the_old_velocity(product: float) -> None:
-    assert post_form(product, 1.0, 0.1).theta_velocity == 0
+def test_post_form_leaves_the_gradient_as_it_is_unless_rho_is_small(product: float) -> None:
+    coefficients = post_form(product, 1.0, 0.1)
+    assert mixed_gradient(None, 2.0, 3.0, coefficients) == 3.0
+    assert coefficients.velocity_velocity == 1 - product
+
+
+@pytest.mark.parametrize("form", [pre_form, post_form])
+@given(run=runs(max_steps=1), first=st.booleans())
+@example(run=Run(2.0, 0.25, 1.0, 0.125, 1.0, 1.0, (0.5,), (1.0,)), first=False)
+def test_a_step_is_its_two_halves(form: Any, run: Run, first: bool) -> None:
+    coefficients = coefficients_of(form, run, run.step_sizes[0], first)
+    theta, velocity, gradient = run.theta, run.start or 0.0, run.gradients[0]
+    mixed = mixed_gradient(theta, velocity, gradient, coefficients)
+    halves = velocity_step(theta, velocity, mixed, coefficients._replace(gradient_velocity=0.0))
+    assert halves == velocity_step(theta, velocity, gradient, coefficients)
 
 
 @pytest.mark.parametrize("step_size", [1.0, 1 + 1e-12, 1 - 1e-12, 0.8])

@@ -239,10 +239,68 @@ def test_learning_rate_zero_moves_nothing():
     assert not jnp.any(updates)
 
 
+@pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
-def test_a_gradient_of_another_shape_is_refused(shape):
+@pytest.mark.parametrize("name", ["gradient", "params"])
+def test_an_array_of_another_shape_is_refused_by_the_name_of_its_leaf(name, shape, jit):
     """Arithmetic would broadcast it, and the state would keep its shape."""
+    params = {"dense": {"kernel": jnp.ones(2), "bias": jnp.ones(3)}}
+    wrong = {"dense": {"kernel": jnp.ones(2), "bias": jnp.ones(shape)}}
+    tx = indian(weight_decay=0.1)
+    update = jax.jit(tx.update) if jit else tx.update
+    message = f"{name}['dense']['bias'] must be of shape (3,), got an array of shape {shape}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        update(wrong if name == "gradient" else params, tx.init(params), wrong if name == "params" else params)
+
+
+def test_a_gradient_of_another_shape_in_a_tree_that_is_an_array():
     tx = indian()
-    state = tx.init({"w": jnp.zeros(3)})
-    with pytest.raises(ValueError, match=re.escape(f"gradient must be of shape (3,), got an array of shape {shape}")):
-        tx.update({"w": jnp.ones(shape)}, state)
+    with pytest.raises(ValueError, match=r"^gradient must be of shape \(3,\), got an array of shape \(2,\)"):
+        tx.update(jnp.ones(2), tx.init(jnp.ones(3)))
+
+
+FULL = {"dense": {"kernel": np.ones(2), "bias": np.ones(3)}, "scale": (np.ones(1), np.ones(1))}
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        pytest.param({"dense": FULL["dense"]}, "it lacks the leaf ['scale'][0]", id="missing"),
+        pytest.param(FULL | {"new": np.ones(1)}, "it has a leaf ['new']", id="additional"),
+        pytest.param(FULL | {"dense": {"kernel": np.ones(2)}}, "it lacks the leaf ['dense']['bias']", id="nested"),
+        pytest.param(FULL | {"dense": np.ones(2)}, "it has a leaf ['dense']", id="leaf for a tree"),
+        pytest.param(FULL | {"scale": [np.ones(1)] * 2}, "its nodes are of other types", id="list for a tuple"),
+        pytest.param(np.ones(2), "it has a leaf at its root", id="array"),
+    ],
+)
+@pytest.mark.parametrize("name", ["state", "params"])
+def test_trees_that_do_not_fit_name_the_leaf(name, other, problem):
+    good, other = (jax.tree.map(jnp.asarray, tree) for tree in (FULL, other))
+    tx = indian(weight_decay=0.1)
+    state = tx.init(other if name == "state" else good)
+    with pytest.raises(ValueError, match=f"^{name} must have the structure of the gradients, .*{re.escape(problem)}$"):
+        tx.update(good, state, other if name == "params" else good)
+
+
+def test_a_mask_that_does_not_fit_names_the_leaf():
+    params = jax.tree.map(jnp.asarray, FULL)
+    tx = indian(weight_decay=0.1, mask={"dense": {"kernel": True, "bais": False}, "scale": True})
+    with pytest.raises(ValueError, match=r"it has a leaf \['dense'\]\['bais'\]$"):
+        tx.update(params, tx.init(params), params)
+
+
+def test_a_gradient_none_fits_every_tree():
+    params = jax.tree.map(jnp.asarray, FULL)
+    tx = indian(weight_decay=0.1)
+    updates, state = tx.update(params | {"dense": None}, tx.init(params), params)
+    assert updates["dense"] is None
+    assert state.velocity["dense"].keys() == {"kernel", "bias"}
+
+
+def test_missing_params_are_the_kind_of_error_that_optax_raises():
+    params = jnp.ones(2)
+    with pytest.raises(ValueError, match="params") as theirs:
+        optax.adamw(0.1).update(params, optax.adamw(0.1).init(params))
+    with pytest.raises(ValueError, match="params") as ours:
+        indian(0.1, weight_decay=0.1).update(params, indian().init(params))
+    assert ours.type is theirs.type
