@@ -9,7 +9,9 @@ from keras import ops
 from indian_core.dynamics import StepCoefficients, phase_from_velocity, pre_form
 from indian_core.hyperparameters import DEFAULTS, POSITIVE, RANGES, check, check_number, check_shape, check_started
 from indian_tf import in_place
+from indian_tf.config import check_keys
 from indian_tf.dtypes import at_least_float32
+from indian_tf.saved_exemptions import SavedExemptions
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -19,7 +21,7 @@ if _BACKEND == "torch":
 
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(keras.optimizers.Optimizer):
+class INDIAN(SavedExemptions):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -32,8 +34,8 @@ class INDIAN(keras.optimizers.Optimizer):
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
 
-    Each trainable variable has a velocity of its shape and dtype. One vector counts the steps of all, so that a variable
-    which gets its first gradient late starts then.
+    Each trainable variable has a velocity of its shape and dtype. One vector counts the steps of each, so that a
+    variable which gets its first gradient late starts then.
 
     Args:
         learning_rate: Step size γ >= 0: a number, a `keras.optimizers.schedules.LearningRateSchedule` or a function
@@ -43,7 +45,7 @@ class INDIAN(keras.optimizers.Optimizer):
         initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². It
             acts on the velocity too, unlike in Keras' own optimizers. None means 0. Variables can be exempted with
-            `exclude_from_weight_decay`.
+            `exclude_from_weight_decay`; the config holds which.
         clipnorm: If set, each gradient is clipped to this norm.
         clipvalue: If set, each entry of a gradient is clipped to this absolute value.
         global_clipnorm: If set, all gradients together are clipped to this norm.
@@ -176,6 +178,14 @@ class INDIAN(keras.optimizers.Optimizer):
         moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1
         self._steps.assign_add(ops.cast(moved, self._steps.dtype))
 
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
+        if _BACKEND == "torch":
+            # There the step is one in place, of whatever the variables are mapped to.
+            optimizer_variables = [ops.copy(tensor) for tensor in optimizer_variables]
+            trainable_variables = [ops.copy(tensor) for tensor in trainable_variables]
+        return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+
     def _step_together(self, gradients: Any, variables: Any, learning_rate: float) -> None:
         """What `update_step` does, of many variables in one call; on PyTorch each call takes its time."""
         steps = self._steps.value.tolist()
@@ -225,11 +235,25 @@ class INDIAN(keras.optimizers.Optimizer):
             "initial_speed": self.initial_speed,
         }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "INDIAN":
+        """The optimizer of a config; that of an empty one, which Keras makes of a name, has the defaults.
+
+        Raises:
+            ValueError: A key is missing or unknown.
+        """
+        if config:
+            check_keys(cls.__name__, config, ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay"))
+        return super().from_config(config, custom_objects)
+
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Nothing: the step itself decays θ and the velocity together, where Keras would shrink θ alone."""
 
 
 INNA = INDIAN
+
+# Names for `compile`, beside the registered one, in the two spellings that the names of Keras' own classes have.
+keras.saving.get_custom_objects().update(dict.fromkeys(("indian", "INDIAN", "inna", "INNA"), INDIAN))
 
 
 def _check_shape(gradient: Any, variable: Any) -> None:

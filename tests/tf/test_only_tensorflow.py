@@ -1,5 +1,7 @@
 """What only TensorFlow has: tapes, graphs, sparse gradients, its own variables."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -51,6 +53,16 @@ def test_fit_compiled_with_xla_or_not(new_model, data, jit_compile, accumulated)
     assert losses[-1] < 0.9 * losses[0]
     (steps,) = [v.numpy() for v in optimizer.variables if v.path.endswith("/steps")]
     assert set(steps) == {16 // (accumulated or 1)}
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_step_compiled_with_xla_needs_no_copy_of_the_parameters(weight_decay):
+    optimizer, variable = INDIAN(weight_decay=weight_decay), keras.Variable(np.ones((30, 20)), dtype="float32")
+    optimizer.build([variable])
+    step = tf.function(lambda gradient: optimizer.apply([gradient], [variable]), jit_compile=True)
+    program = step.experimental_get_compiler_ir(tf.ones((30, 20)))(stage="optimized_hlo")
+    assert re.search(r"f32\[30,20\]\S* fusion\(", program)
+    assert not re.search(r"f32\[30,20\]\S* copy\(", program)
 
 
 @pytest.mark.parametrize(

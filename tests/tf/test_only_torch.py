@@ -29,5 +29,23 @@ def test_a_training_loop_with_backward(context):
     assert not optimizer.phase(variable).requires_grad
 
 
+@pytest.mark.parametrize("accumulated", [None, 2])
+def test_stateless_steps_follow_the_phase_form_and_change_nothing(accumulated):
+    optimizer = INDIAN(learning_rate=0.1, beta=0.3, weight_decay=0.1, gradient_accumulation_steps=accumulated)
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3, weight_decay=0.1)
+    optimizer.build([variable])
+    values, state = [variable.value], [v.value for v in optimizer.variables]
+    with torch.no_grad():
+        for k in range(6):
+            given = [tensor.clone() for tensor in values + state]
+            new = optimizer.stateless_apply(state, [torch.tensor([0.5, -1.0], dtype=torch.float64)], values)
+            assert all(torch.equal(*pair) for pair in zip(values + state, given, strict=True))
+            values, state = new
+            if accumulated is None or k % accumulated == 1:
+                reference.step([0.5, -1.0], 0.1)
+            np.testing.assert_allclose(values[0], reference.theta, rtol=1e-12)
+    np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
+
+
 def test_a_parameter_of_torch_is_accepted_as_a_hyperparameter():
     assert INDIAN(alpha=torch.nn.Parameter(torch.tensor(0.5))).alpha == 0.5

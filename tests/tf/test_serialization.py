@@ -1,6 +1,11 @@
 """Configurations, and saving in the middle of training."""
 
+import copy
 import json
+import pickle
+import subprocess
+import sys
+import textwrap
 
 import keras
 import numpy as np
@@ -71,17 +76,62 @@ def test_classes_are_registered_under_the_package(cls):
     assert keras.saving.get_registered_object(f"indian>{cls.__name__}") is cls
 
 
-def test_inna_is_indian_under_its_other_name():
+@pytest.mark.parametrize("name", ["indian", "INDIAN", "inna", "INNA", "indian>INDIAN"])
+def test_optimizers_are_found_by_name(name):
     assert INNA is INDIAN
-    assert type(keras.optimizers.get("indian>INDIAN")) is INNA
+    optimizer = keras.optimizers.get(name)
+    assert type(optimizer) is INDIAN
+    assert optimizer.get_config() == INDIAN().get_config()
+    config = keras.optimizers.serialize(INDIAN(alpha=0.75)) | {"class_name": name}
+    assert keras.optimizers.get(config).alpha == 0.75
 
 
-@pytest.mark.parametrize(
-    ("cls", "config"), [(INDIAN, {}), (PowerDecay, {"initial_learning_rate": 0.1}), (LogarithmicDecay, {})]
-)
-def test_an_unknown_key_in_a_config_is_refused_by_name(cls, config):
+def test_a_model_compiled_by_name_is_saved_with_its_optimizer(tmp_path, new_model, data):
+    model = new_model()
+    model.compile(optimizer="indian", loss="mse")
+    model.fit(*data, batch_size=16, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").optimizer
+    assert type(loaded) is INDIAN
+    for actual, expected in zip(loaded.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(actual.numpy(), expected.numpy())
+
+
+def test_without_the_package_loading_names_the_module_that_is_missing(tmp_path, new_model):
+    model = new_model()
+    model.compile(optimizer=INDIAN(), loss="mse")
+    model.save(tmp_path / "model.keras")
+    program = """
+        import sys, keras
+        sys.modules["indian_tf"] = None
+        keras.saving.load_model(sys.argv[1], compile=False)
+        try:
+            keras.saving.load_model(sys.argv[1])
+        except TypeError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "model.keras")]
+    message = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    assert "Could not locate class 'INDIAN'" in message
+    assert "'module': 'indian_tf.optimizer'" in message
+
+
+def test_optimizers_can_be_pickled_and_copied():
+    optimizer = INDIAN(learning_rate=PowerDecay(0.25), alpha=0.75)
+    for other in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
+        assert type(other) is INDIAN
+        assert other.get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize("new", [INDIAN, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)])
+def test_unknown_and_missing_keys_in_a_config_are_refused_by_name(new):
+    cls, config = type(new()), new().get_config()
     with pytest.raises((TypeError, ValueError), match="gamma"):
         cls.from_config(config | {"gamma": 0.1})
+    for missing in config.keys() & {"learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "power"}:
+        incomplete = {name: value for name, value in config.items() if name != missing}
+        with pytest.raises(ValueError, match=f"the config of {cls.__name__} must have .* it has no {missing}$"):
+            cls.from_config(incomplete)
 
 
 def test_a_wrong_value_in_a_config_is_refused():
@@ -148,3 +198,37 @@ def test_weights_files_hold_the_state_of_the_optimizer(tmp_path, new_model, data
     models[1].load_weights(tmp_path / "state.weights.h5")
     for actual, expected in zip(models[1].optimizer.variables, models[0].optimizer.variables, strict=True):
         np.testing.assert_array_equal(actual.numpy(), expected.numpy())
+
+
+def _exempt_kernel(model):
+    model.optimizer.exclude_from_weight_decay(var_list=[model.layers[0].kernel])
+
+
+def _exempt_biases(model):
+    model.optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+@pytest.mark.parametrize("exempt", [_exempt_kernel, _exempt_biases])
+def test_exemptions_from_weight_decay_are_saved(tmp_path, new_model, data, exempt):
+    model = new_model()
+    model.compile(optimizer=INDIAN(weight_decay=0.5), loss="mse")
+    exempt(model)
+    model.fit(*data, batch_size=32, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    decaying = [model.optimizer._use_weight_decay(v) for v in model.trainable_variables]
+    assert set(decaying) == {True, False}
+    assert [again.optimizer._use_weight_decay(v) for v in again.trainable_variables] == decaying
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    for each in (model, again):
+        each.fit(*data, batch_size=32, shuffle=False, verbose=0)
+    for actual, expected in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_saved_exemptions_of_variables_that_are_not_there_are_told(new_model):
+    optimizer = INDIAN(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=[keras.Variable([1.0], name="gone")])
+    restored = INDIAN.from_config(optimizer.get_config())
+    with pytest.warns(UserWarning, match="the config exempts gone from weight decay, which is none"):
+        restored.build(new_model().trainable_variables)

@@ -164,3 +164,41 @@ def test_double_precision_variables_keep_it_while_floatx_is_float32(apply):
         reference.step(reference.theta, 0.125)
     assert keras.backend.standardize_dtype(variable.dtype) == "float64"
     np.testing.assert_allclose(variable.numpy(), reference.theta, rtol=1e-13)
+
+
+def test_variables_of_several_dtypes_move_each_in_its_own(apply):
+    optimizer = INDIAN(learning_rate=0.125, alpha=0.3, beta=0.7, weight_decay=0.5)
+    variables = [keras.Variable([1 / 3, -0.7], dtype=dtype) for dtype in ("float32", "float64", "bfloat16", "float16")]
+    form = PhaseForm([1 / 3, -0.7], alpha=0.3, beta=0.7, weight_decay=0.5)
+    for _ in range(10):
+        apply(optimizer, [form.theta] * len(variables), variables)
+        form.step(form.theta, 0.125)
+    for variable, rtol in zip(variables, (1e-6, 1e-12, 0.1, 0.02), strict=True):
+        theta = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float64"))
+        np.testing.assert_allclose(theta, form.theta, rtol=rtol)
+
+
+@pytest.mark.parametrize("options", [{}, {"clipvalue": 1.0}, {"clipnorm": 1.0}, {"global_clipnorm": 1.0}], ids=str)
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_gradients_that_are_no_numbers_reach_the_variables_that_they_reach_in_keras_sgd(apply, options, wrong):
+    reached = []
+    for optimizer in (INDIAN(0.1, **options), keras.optimizers.SGD(0.1, momentum=0.875, nesterov=True, **options)):
+        variables = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
+        apply(optimizer, [[wrong, 1.0], [1.0]], variables)
+        apply(optimizer, [[1.0, 1.0], [1.0]], variables)
+        reached.append([np.isfinite(variable.numpy()).tolist() for variable in variables])
+    assert reached[0] == reached[1]
+
+
+def test_a_variable_that_keras_overwrites_with_its_gradient_has_no_state(apply):
+    optimizer, form = INDIAN(learning_rate=0.1), PhaseForm([1.0])
+    scale, variable = keras.Variable([1.0, 2.0]), keras.Variable(form.theta, dtype="float64")
+    scale.overwrite_with_gradient = True
+    for k in range(3):
+        apply(optimizer, [[5.0 + k, 6.0], [0.5]], [scale, variable])
+        form.step([0.5], 0.1)
+        np.testing.assert_array_equal(scale.numpy(), [5.0 + k, 6.0])
+    np.testing.assert_allclose(variable.numpy(), form.theta, rtol=1e-12)
+    assert sum(v.path.endswith("velocity") for v in optimizer.variables) == 1
+    with pytest.raises(ValueError, match="variable must have taken a step"):
+        optimizer.phase(scale)
