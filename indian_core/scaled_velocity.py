@@ -77,7 +77,7 @@ def nesterov_scale(coefficients: StepCoefficients) -> float:
         -8.0
     """
     c = coefficients
-    if c.theta_velocity != 0 or _theta_factor(c) <= 0.5:
+    if c.gradient_velocity != 0 or _theta_factor(c) <= 0.5:
         return math.inf
     return _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
 
