@@ -47,14 +47,16 @@ def _update_rounding_once(c: StepCoefficients, param: Tensor, grad: Tensor, velo
 
 
 def _pieces(*tensors: Tensor) -> Iterator[Any]:
-    """Views of tensors of one shape, of at most `_PIECE` elements or, if memory is in another order, rows."""
+    """Views of tensors of one shape, of at most `_PIECE` elements; slices of one axis if memory is in another order."""
     size = tensors[0].numel()
     if size <= _PIECE:
         return iter([tensors])
     if all(tensor.is_contiguous() for tensor in tensors):
         return zip(*(tensor.view(-1).split(_PIECE) for tensor in tensors), strict=True)
-    rows = max(1, _PIECE * len(tensors[0]) // size)
-    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+    shape = tensors[0].shape
+    axis = shape.index(max(shape))
+    length = max(1, _PIECE * shape[axis] // size)
+    return zip(*(tensor.split(length, axis) for tensor in tensors), strict=True)
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:

@@ -18,6 +18,10 @@ State: TypeAlias = dict[str, Any]
 """The tensors ``step`` and ``velocity``; or ``step``, ``scaled_velocity`` and its ``scale``, two of them numbers."""
 
 
+_NEWER_DEFAULTS: dict[str, Any] = {"fused": None, "velocity_dtype": None}
+"""Entries of a parameter group that older versions did not have."""
+
+
 class VelocityOptimizer(Optimizer):
     """An optimizer whose state is a velocity and a step count: how it is read, saved and loaded."""
 
@@ -30,7 +34,9 @@ class VelocityOptimizer(Optimizer):
         To look at it costs a pass over the velocities, and the next step another, if they are kept as multiples.
         """
         for state in self._states.values():
-            unscale_velocity(state)
+            # A hook may have put anything else beside the states of the parameters.
+            if isinstance(state, dict):
+                unscale_velocity(state)
         return self._states
 
     @state.setter
@@ -51,8 +57,11 @@ class VelocityOptimizer(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """State and parameter groups, the same whichever implementation takes the steps; as in torch.optim."""
         saved = super().state_dict()
-        # The next step puts multiples into the optimizer's own dictionaries.
-        saved["state"] = {index: dict(state) for index, state in saved["state"].items()}
+        states = saved.get("state", {})
+        for index, state in states.items():
+            if isinstance(state, dict):
+                # The next step puts multiples into the optimizer's own dictionaries.
+                states[index] = dict(state)
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -60,22 +69,40 @@ class VelocityOptimizer(Optimizer):
 
         As there, the flags of the saved groups come with it, ``foreach`` and ``fused`` among them.
         """
-        super().load_state_dict(state_dict)
+        final: dict[str, Any] = {}
+        hooks = (
+            self.register_load_state_dict_pre_hook(lambda _, given: final.update(given)),
+            self.register_load_state_dict_post_hook(lambda _: self._restore_velocities(final), prepend=True),
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _restore_velocities(self, state_dict: dict[str, Any]) -> None:
+        """Load those velocities again that the base class has rounded to the dtype of the parameter."""
         saved = [index for group in state_dict["param_groups"] for index in group["params"]]
         params = [(group["velocity_dtype"], param) for group in self.param_groups for param in group["params"]]
         for index, (velocity_dtype, param) in zip(saved, params, strict=True):
-            if velocity_dtype not in (None, param.dtype) and index in state_dict["state"]:
-                # The base class has rounded it to the dtype of the parameter.
-                velocity = state_dict["state"][index]["velocity"]
-                self._states[param]["velocity"] = velocity.to(param.device, velocity_dtype, copy=True)
+            velocity = state_dict["state"].get(index, {}).get("velocity")
+            if velocity is not None:
+                dtype = _velocity_dtype(param, velocity_dtype)
+                if dtype != param.dtype:
+                    self._states[param]["velocity"] = velocity.to(param.device, dtype, copy=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: value for name, value in state.items() if name != "state"})
         self.state = state["state"]
         # What an older version did not save.
+        self.defaults = _NEWER_DEFAULTS | self.defaults
         for group in self.param_groups:
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
+            for param in group["params"]:
+                own = self._states.get(param, {})
+                if "step" in own and not isinstance(own["step"], Tensor):
+                    own["step"] = _step_tensor(own["step"], param.device if group["capturable"] else "cpu")
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
         """The group of a parameter that has taken a step."""
@@ -88,8 +115,8 @@ class VelocityOptimizer(Optimizer):
 
 def initialize(param: Tensor, state: State, velocity_dtype: torch.dtype | None, *, capturable: bool) -> None:
     """Fill an empty state: no steps, no velocity."""
-    dtype = param.dtype if velocity_dtype is None or param.is_complex() else velocity_dtype
     state["step"] = _step_tensor(0, param.device if capturable else "cpu")
+    dtype = _velocity_dtype(param, velocity_dtype)
     state["velocity"] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
 
@@ -110,5 +137,9 @@ def unscale_velocity(state: State) -> None:
         state["velocity"] = state.pop("scaled_velocity").div_(state.pop("scale"))
 
 
-def _step_tensor(step: int, device: torch.device | str = "cpu") -> Tensor:
+def _velocity_dtype(param: Tensor, velocity_dtype: torch.dtype | None) -> torch.dtype:
+    return param.dtype if velocity_dtype is None or param.is_complex() else velocity_dtype
+
+
+def _step_tensor(step: float, device: torch.device | str = "cpu") -> Tensor:
     return torch.tensor(float(step), dtype=_get_scalar_dtype(), device=device)
