@@ -7,7 +7,7 @@ import pytest
 from tests.cross_framework.processes import IMPLEMENTATIONS
 
 VARIANTS = {
-    "PyTorch": ("foreach", "for loop", "capturable", "differentiable"),
+    "PyTorch": ("foreach", "fused", "for loop", "capturable", "differentiable"),
     "Optax": ("jit",),
     "Keras on TensorFlow": ("compiled",),
     "Keras on JAX": ("compiled",),
