@@ -26,8 +26,10 @@ def new_model(dense: Any = keras.layers.Dense) -> Any:
 
 
 def new_optimizer(**options: Any) -> INDIAN:
-    """INDIAN with a decaying step and weight decay."""
-    return INDIAN(learning_rate=PowerDecay(0.2, 0.25), alpha=0.5, beta=0.3, weight_decay=0.01, **options)
+    """INDIAN with a decaying step, and weight decay of all but the biases."""
+    optimizer = INDIAN(learning_rate=PowerDecay(0.2, 0.25), alpha=0.5, beta=0.3, weight_decay=0.01, **options)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 class Trajectory(keras.callbacks.Callback):
