@@ -15,6 +15,11 @@ from benchmarks.side_by_side import SIZES, Report, machine, measure, options, ta
 
 BACKENDS = ["tensorflow", "jax", "torch"]
 PEERS = ["Keras Adam", "Keras SGD, Nesterov"]
+STEPS = 10
+"""Steps of one `fit`."""
+
+Step = Callable[[], object]
+Shapes = list[tuple[int, ...]]
 
 
 def main() -> None:
@@ -22,12 +27,14 @@ def main() -> None:
     arguments = options(__doc__)
     report = Report()
     report.add(machine("keras", "tensorflow", "jax", "torch"))
-    report.add(f"Medians over {arguments.rounds} rounds; ratios with quartiles.")
+    program = "from benchmarks.keras_step import one_backend; one_backend()"
     for backend in BACKENDS:
-        command = [sys.executable, "-m", "benchmarks.keras_step", f"--rounds={arguments.rounds}"]
-        environment = os.environ | {"KERAS_BACKEND": backend, "INDIAN_BENCHMARK": backend}
         run = subprocess.run(
-            [*command, f"--scale={arguments.scale}"], env=environment, stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-c", program, f"--rounds={arguments.rounds}", f"--scale={arguments.scale}"],
+            env=os.environ | {"KERAS_BACKEND": backend},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         report.add(run.stdout.strip())
     report.save(arguments.output)
@@ -47,25 +54,24 @@ def one_backend() -> None:
         PEERS[1]: lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
     }
     for size, (tensors, elements) in SIZES.items():
-        shapes: list[tuple[int, ...]] = [(max(1, int(elements * arguments.scale)),)] * tensors
+        shapes: Shapes = [(max(1, int(elements * arguments.scale)),)] * tensors
         for title, new_step in _ways():
-            steps, sizes = {}, []
-            for name, new_optimizer in contenders.items():
-                optimizer = new_optimizer()
-                steps[name] = new_step(optimizer, shapes)
-                steps[name]()
-                sizes.append(f"{name} {sum(_bytes(v) for v in optimizer.variables) / 1e6:.1f} MB")
-            calls = 1 if tensors == 10 else 5
+            optimizers = {name: new_optimizer() for name, new_optimizer in contenders.items()}
+            steps = {name: new_step(optimizer, shapes) for name, optimizer in optimizers.items()}
+            for step in steps.values():
+                # The first one compiles.
+                step()
             report.add(f"### {title}: {size}")
-            report.add(table(measure(steps, rounds=arguments.rounds, calls=calls), PEERS))
-            report.add(f"State: {', '.join(sizes)}.")
+            report.add(table(measure(steps, rounds=arguments.rounds, calls=1 if tensors == 10 else 5), PEERS))
+            sizes = ", ".join(f"{name} {_megabytes(optimizer):.1f} MB" for name, optimizer in optimizers.items())
+            report.add(f"State: {sizes}.")
 
 
-def _bytes(variable: Any) -> int:
-    return int(variable.numpy().nbytes)
+def _megabytes(optimizer: Any) -> float:
+    return sum(variable.numpy().nbytes for variable in optimizer.variables) / 1e6
 
 
-def _ways() -> list[tuple[str, Callable[[Any, list[tuple[int, ...]]], Callable[[], object]]]]:
+def _ways() -> list[tuple[str, Callable[[Any, Shapes], Step]]]:
     """The ways in which a step runs on the backend of this process: a title, and what makes a step of an optimizer."""
     import keras
 
@@ -76,12 +82,12 @@ def _ways() -> list[tuple[str, Callable[[Any, list[tuple[int, ...]]], Callable[[
                 ("TensorFlow, graph mode", lambda *of: _tensorflow_step(*of, jit_compile=False)),
             ]
         case "jax":
-            return [("JAX, `fit`", _fit_step)]
+            return [(f"JAX, a `fit` of {STEPS} steps", _fit_step)]
         case _:
             return [("PyTorch", _torch_step)]
 
 
-def _variables(shapes: list[tuple[int, ...]]) -> tuple[list[Any], list[Any]]:
+def _variables(shapes: Shapes) -> tuple[list[Any], list[Any]]:
     """Variables, and the gradients they are given."""
     import keras
 
@@ -89,7 +95,7 @@ def _variables(shapes: list[tuple[int, ...]]) -> tuple[list[Any], list[Any]]:
     return variables, [1e-3 * keras.random.normal(shape) for shape in shapes]
 
 
-def _tensorflow_step(optimizer: Any, shapes: list[tuple[int, ...]], *, jit_compile: bool) -> Callable[[], object]:
+def _tensorflow_step(optimizer: Any, shapes: Shapes, *, jit_compile: bool) -> Step:
     import tensorflow as tf
 
     variables, gradients = _variables(shapes)
@@ -98,13 +104,13 @@ def _tensorflow_step(optimizer: Any, shapes: list[tuple[int, ...]], *, jit_compi
     return lambda: (step(gradients), optimizer.iterations.numpy())
 
 
-def _torch_step(optimizer: Any, shapes: list[tuple[int, ...]]) -> Callable[[], object]:
+def _torch_step(optimizer: Any, shapes: Shapes) -> Step:
     variables, gradients = _variables(shapes)
     optimizer.build(variables)
     return lambda: optimizer.apply(gradients, variables)
 
 
-def _fit_step(optimizer: Any, shapes: list[tuple[int, ...]], steps: int = 10) -> Callable[[], object]:
+def _fit_step(optimizer: Any, shapes: Shapes) -> Step:
     import keras
     import numpy as np
     from keras import ops
@@ -127,9 +133,9 @@ def _fit_step(optimizer: Any, shapes: list[tuple[int, ...]], steps: int = 10) ->
 
     model = keras.Sequential([keras.Input((1,)), GivenGradients()])
     model.compile(optimizer=optimizer, loss=lambda target, output: output)
-    data = np.zeros((steps, 1), "float32")
+    data = np.zeros((STEPS, 1), "float32")
     return lambda: model.fit(data, data, batch_size=1, verbose=0)
 
 
 if __name__ == "__main__":
-    one_backend() if "INDIAN_BENCHMARK" in os.environ else main()
+    main()

@@ -1,5 +1,6 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
+import functools
 from typing import Any
 
 import keras
@@ -143,13 +144,10 @@ class INDIAN(SavedExemptions):
         # In bfloat16, 1 − αγ would be 1.
         dtype = at_least_float32(variable.dtype)
         m, g = (ops.cast(ops.convert_to_tensor(array), dtype) for array in (self._velocities[index], gradient))
-        c = self._coefficients(
-            variable,
-            ops.convert_to_tensor(learning_rate, dtype),
-            first=ops.cast(ops.equal(self._steps[index], 0), dtype),
-        )
+        first, decays = ops.cast(ops.equal(self._steps[index], 0), dtype), self._decays(variable)
+        c = self._coefficients(ops.convert_to_tensor(learning_rate, dtype), first, decays)
         terms = []
-        if self._decays(variable):
+        if decays:
             theta = ops.cast(ops.convert_to_tensor(variable), dtype)
             m = m + c.velocity_decay * theta
             terms = [(c.theta_decay, theta)]
@@ -157,14 +155,14 @@ class INDIAN(SavedExemptions):
         rho = in_place.after(variable, c.velocity_velocity)
         self.assign(self._velocities[index], ops.cast(rho * m + c.velocity_gradient * g, variable.dtype))
 
-    def _coefficients(self, variable: Any, learning_rate: Any, first: Any) -> StepCoefficients:
-        """The coefficients of a step of a variable."""
+    def _coefficients(self, learning_rate: Any, first: Any, decays: bool) -> StepCoefficients:
+        """The coefficients of a step, the first of its variable or not, with weight decay or without."""
         return pre_form(
             learning_rate,
             self.alpha,
             self.beta,
             initial_speed=self.initial_speed,
-            weight_decay=self.weight_decay if self._decays(variable) else 0.0,
+            weight_decay=self.weight_decay if decays else 0.0,
             first=first,
         )
 
@@ -189,10 +187,11 @@ class INDIAN(SavedExemptions):
     def _step_together(self, gradients: Any, variables: Any, learning_rate: float) -> None:
         """What `update_step` does, of many variables in one call; on PyTorch each call takes its time."""
         steps = self._steps.value.tolist()
+        coefficients = functools.cache(functools.partial(self._coefficients, learning_rate))
         indices = [self._get_variable_index(variable) for variable in variables]
         foreach.step_together(
             (
-                self._coefficients(variable, learning_rate, first=steps[index] == 0),
+                coefficients(steps[index] == 0, self._decays(variable)),
                 variable.value,
                 self._velocities[index].value,
                 ops.convert_to_tensor(gradient),
@@ -259,7 +258,7 @@ keras.saving.get_custom_objects().update(dict.fromkeys(("indian", "INDIAN", "inn
 def _check_shape(gradient: Any, variable: Any) -> None:
     """Raise an error if it is known that a gradient has not its variable's shape: arithmetic would broadcast it."""
     shape = getattr(gradient, "shape", None)
-    if shape is None or getattr(shape, "rank", 0) is None:
+    if shape is None or getattr(shape, "rank", 0) is None or shape == variable.shape:
         return
     # A size that TensorFlow learns only when the graph runs is None here.
     check_shape(f"the gradient of {getattr(variable, 'path', variable.name)}", shape, variable.shape)
