@@ -173,23 +173,28 @@ def post_form(
     small_rho = singular * rho
     gradient_velocity = -later * (2 + small_rho) / ((1 + small_rho) * beta + step_size)
     theta_next_velocity = step_size * (regular * rho / (divisor * divisor) - later / 2)
-    theta_decay = pre.theta_decay
-    if not (_is_zero(singular) or _is_zero(theta_decay)):
-        # On a first step, all that m′ holds is the share of θ.
-        theta_decay = theta_decay + (singular - later) * step_size * pre.velocity_decay
+    later_gradient = -step_size * (1 - alpha * beta)
+    theta_decay, theta_gradient = pre.theta_decay, -step_size * beta - theta_next_velocity * later_gradient
+    if not _is_zero(singular):
+        # The initial velocity is in the coefficient of g, and all that m′ holds is the share of θ.
+        start = (singular - later) * step_size
+        theta_gradient = theta_gradient + start * (beta - initial_speed)
+        theta_decay = theta_decay if _is_zero(theta_decay) else theta_decay + start * pre.velocity_decay
     return StepCoefficients(
         theta_decay=theta_decay,
         velocity_decay=pre.velocity_decay,
-        velocity_velocity=rho + step_size * (1 - alpha * beta) * gradient_velocity,
+        velocity_velocity=rho - later_gradient * gradient_velocity,
         velocity_gradient=pre.velocity_gradient,
         theta_velocity=0.0,
         theta_next_velocity=theta_next_velocity,
-        theta_gradient=pre.theta_gradient - theta_next_velocity * pre.velocity_gradient,
+        theta_gradient=theta_gradient,
         gradient_velocity=gradient_velocity,
     )
 
 
-def mixed_gradient(theta: Array | None, velocity: Array, gradient: Array, coefficients: StepCoefficients) -> Array:
+def mixed_gradient(
+    theta: Array | None, velocity: Array, gradient: Array, gradient_velocity: Scalar, velocity_decay: Scalar = 0.0
+) -> Array:
     """g′ of a step, its first half: the gradient, with a share of the velocity where the coefficients say so.
 
     For a compiler that has to be told how to compute it. The second half is `velocity_step` with g′ for the gradient
@@ -199,13 +204,14 @@ def mixed_gradient(theta: Array | None, velocity: Array, gradient: Array, coeffi
         theta: θ; None is allowed where there is no weight decay.
         velocity: m, of θ's shape.
         gradient: g, of θ's shape.
-        coefficients: From `pre_form` or `post_form`.
+        gradient_velocity: As in `StepCoefficients`.
+        velocity_decay: As in `StepCoefficients`.
 
     Example:
-        >>> mixed_gradient(None, 3.0, 2.0, post_form(0.5, alpha=2.0, beta=0.25))
+        >>> mixed_gradient(None, 3.0, 2.0, post_form(0.5, alpha=2.0, beta=0.25).gradient_velocity)
         -6.0
     """
-    return _plus(gradient, coefficients.gradient_velocity, _plus(velocity, coefficients.velocity_decay, theta))
+    return _plus(gradient, gradient_velocity, _plus(velocity, velocity_decay, theta))
 
 
 def velocity_step(
@@ -227,7 +233,7 @@ def velocity_step(
         (-1.0, -1.5)
     """
     c = coefficients
-    gradient = mixed_gradient(theta, velocity, gradient, c)
+    gradient = mixed_gradient(theta, velocity, gradient, c.gradient_velocity, c.velocity_decay)
     velocity = _plus(velocity, c.velocity_decay, theta)
     next_velocity = c.velocity_velocity * velocity + c.velocity_gradient * gradient
     displacement = c.theta_gradient * gradient

@@ -1,7 +1,8 @@
 """INDIAN as an `optax.GradientTransformation`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -137,7 +138,9 @@ def indian(
         else:
             # A leaf that does not decay does not need its parameters.
             params = leaf_decays = jax.tree.map(lambda _: False, updates, is_leaf=is_none)
-        with_decay, without = coefficients(weight_decay=weight_decay), coefficients()
+        with_decay, without = (
+            cache(partial(_cast, c)) for c in (coefficients(weight_decay=weight_decay), coefficients())
+        )
 
         def step_leaf(path: Any, g: Any, m: Any, theta: Any, decays: bool) -> _LeafStep:
             return _step_leaf(path, g, m, theta, with_decay) if decays else _step_leaf(path, g, m, None, without)
@@ -219,7 +222,7 @@ def _step_leaf(
     gradient: jax.typing.ArrayLike | None,
     velocity: Any,
     theta: jax.typing.ArrayLike | None,
-    coefficients: StepCoefficients,
+    coefficients_in: Callable[[Any], StepCoefficients],
 ) -> _LeafStep:
     if gradient is None:
         return _LeafStep(None, velocity)
@@ -229,7 +232,7 @@ def _step_leaf(
     dtype = _working_dtype(gradient, velocity)
     theta = None if theta is None else jnp.asarray(theta, dtype)
     m = jnp.asarray(velocity, dtype)
-    coefficients = _cast(coefficients, jnp.finfo(dtype).dtype)
+    coefficients = coefficients_in(jnp.finfo(dtype).dtype)
     g = _mixed_gradient(theta, m, jnp.asarray(gradient, dtype), coefficients)
     displacement, m = velocity_step(theta, m, g, coefficients._replace(gradient_velocity=0.0))
     return _LeafStep(displacement.astype(_inexact_dtype(gradient)), m.astype(velocity.dtype))
@@ -245,13 +248,27 @@ def _mixed_gradient(
     rule not at all. Compilers for other devices fuse everything into one kernel, to which a conditional would be in the
     way.
     """
-    share = coefficients.gradient_velocity
-    mixed = partial(mixed_gradient, coefficients=coefficients)
-    if not isinstance(share, jax.core.Tracer):
-        return mixed(theta, velocity, gradient)
+    if not isinstance(coefficients.gradient_velocity, jax.core.Tracer):
+        return mixed_gradient(theta, velocity, gradient, coefficients.gradient_velocity, coefficients.velocity_decay)
+    # Only where there is θ is there its decay.
+    decay = None if theta is None else coefficients.velocity_decay
+    return _traced_mixed_gradient(theta, velocity, gradient, coefficients.gradient_velocity, decay)
+
+
+# Compiled by itself only where it is called outside of a jitted step; in one, it is traced once for all equal leaves.
+@jax.jit
+def _traced_mixed_gradient(
+    theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, share: jax.Array, decay: jax.Array | None
+) -> jax.Array:
+    def mixed(theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array) -> jax.Array:
+        return mixed_gradient(theta, velocity, gradient, share, 0.0 if decay is None else decay)
+
+    def unmixed(*arrays: Any) -> jax.Array:
+        # The gradient, of the type that the other branch has under `jax.shard_map`.
+        return jnp.where(False, mixed(*arrays), arrays[-1])
 
     def mixed_where_needed(*arrays: Any) -> jax.Array:
-        return jax.lax.cond(share != 0, mixed, lambda theta, velocity, gradient: gradient, *arrays)
+        return jax.lax.cond(share != 0, mixed, unmixed, *arrays)
 
     return jax.lax.platform_dependent(theta, velocity, gradient, cpu=mixed_where_needed, default=mixed)
 

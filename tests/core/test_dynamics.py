@@ -167,7 +167,7 @@ def test_post_form_never_needs_the_old_velocity_beside_the_new_one(run: Run, fir
 @pytest.mark.parametrize("product", [0.0, 0.5, 0.75, 1.25, 2.0, 1e6, 1e18])
 def test_post_form_leaves_the_gradient_as_it_is_unless_rho_is_small(product: float) -> None:
     coefficients = post_form(product, 1.0, 0.1)
-    assert mixed_gradient(None, 2.0, 3.0, coefficients) == 3.0
+    assert mixed_gradient(None, 2.0, 3.0, coefficients.gradient_velocity) == 3.0
     assert coefficients.velocity_velocity == 1 - product
 
 
@@ -177,7 +177,7 @@ def test_post_form_leaves_the_gradient_as_it_is_unless_rho_is_small(product: flo
 def test_a_step_is_its_two_halves(form: Any, run: Run, first: bool) -> None:
     coefficients = coefficients_of(form, run, run.step_sizes[0], first)
     theta, velocity, gradient = run.theta, run.start or 0.0, run.gradients[0]
-    mixed = mixed_gradient(theta, velocity, gradient, coefficients)
+    mixed = mixed_gradient(theta, velocity, gradient, coefficients.gradient_velocity, coefficients.velocity_decay)
     halves = velocity_step(theta, velocity, mixed, coefficients._replace(gradient_velocity=0.0))
     assert halves == velocity_step(theta, velocity, gradient, coefficients)
 
