@@ -12,11 +12,14 @@ sign and INDIAN's changes at β = γ, so c* has a pole there, and c changes sign
 """
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from indian_core.dynamics import StepCoefficients
 
 __all__ = ["NesterovStep", "averaging_scale", "nesterov_scale", "nesterov_step"]
+
+_SMALLEST_GAIN: Final = 2.0**-20
+"""The smallest 1 − d in use, other than 0; d is rounded to multiples of 2^−53."""
 
 
 class NesterovStep(NamedTuple):
@@ -68,8 +71,9 @@ def nesterov_scale(coefficients: StepCoefficients) -> float:
         coefficients: Python numbers, from `indian_core.dynamics.post_form`.
 
     Returns:
-        c*; infinite where no such step exists: for β = γ, where ρ is so small that the step needs the old velocity, and
-        where weight decay would take half of θ or more.
+        c*; infinite where no such step exists, for β = γ, where ρ is so small that the step needs the old velocity, and
+        where weight decay would take half of θ or more; and where 1 − d would be so small that rounding d would matter,
+        about where γ is smaller than 1e-6 β.
 
     Example:
         >>> from indian_core.dynamics import post_form
@@ -79,7 +83,8 @@ def nesterov_scale(coefficients: StepCoefficients) -> float:
     c = coefficients
     if c.gradient_velocity != 0 or _theta_factor(c) <= 0.5:
         return math.inf
-    return _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
+    scale = _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
+    return math.inf if 0 < abs(scale * c.velocity_gradient) < _SMALLEST_GAIN else scale
 
 
 def nesterov_step(coefficients: StepCoefficients, scale: float) -> NesterovStep:
@@ -97,12 +102,18 @@ def nesterov_step(coefficients: StepCoefficients, scale: float) -> NesterovStep:
     """
     c = coefficients
     next_scale = math.copysign(math.sqrt(scale * nesterov_scale(c)), scale)
+    dampening = 1 - next_scale * c.velocity_gradient
+    # For small γ that was rounded coarsely. A scale that fits it leaves the error to the gradient's share of θ⁺, where
+    # it does not add up.
+    if c.velocity_gradient != 0:
+        next_scale = (1 - dampening) / c.velocity_gradient
+    momentum = c.velocity_velocity * (next_scale / scale)
     theta_factor = _theta_factor(c)
     return NesterovStep(
         theta_factor=theta_factor,
-        learning_rate=-c.theta_gradient,
-        momentum=c.velocity_velocity * next_scale / scale,
-        dampening=1 - next_scale * c.velocity_gradient,
+        learning_rate=-c.theta_next_velocity / (momentum * next_scale),
+        momentum=momentum,
+        dampening=dampening,
         weight_decay=_gradient_decay(c) / theta_factor,
         scale=next_scale,
     )
@@ -110,7 +121,7 @@ def nesterov_step(coefficients: StepCoefficients, scale: float) -> NesterovStep:
 
 def _gradient_decay(c: StepCoefficients) -> float:
     """The multiple of θ that, added to g, brings about the decay of m; 0 for αβ = 1, where m has none."""
-    return c.velocity_velocity * c.velocity_decay / c.velocity_gradient if c.velocity_gradient != 0 else 0.0
+    return float(c.velocity_velocity * c.velocity_decay / c.velocity_gradient) if c.velocity_gradient != 0 else 0.0
 
 
 def _theta_factor(c: StepCoefficients) -> float:

@@ -96,6 +96,17 @@ def test_nesterov_scale_stays_where_it_is() -> None:
     assert step.momentum == pytest.approx(1 - 0.025, rel=1e-15)
 
 
+@pytest.mark.parametrize("step_size", [1e-5, 2e-4, 3e-3])
+def test_scale_is_what_the_rounded_dampening_makes_of_it(step_size: float) -> None:
+    """Else the gradient's share of the velocity would be wrong in the same way at every step."""
+    coefficients = post_form(step_size, alpha=0.5, beta=0.5)
+    step = nesterov_step(coefficients, nesterov_scale(coefficients))
+    assert step.scale * coefficients.velocity_gradient == pytest.approx(1 - step.dampening, rel=4e-16)
+    assert step.learning_rate * step.momentum * step.scale == pytest.approx(
+        -coefficients.theta_next_velocity, rel=4e-16
+    )
+
+
 @pytest.mark.parametrize(
     ("step_size", "alpha", "beta", "weight_decay"),
     [
@@ -103,6 +114,7 @@ def test_nesterov_scale_stays_where_it_is() -> None:
         (0.5, 2.0, 0.7, 0.0),  # ρ = 0
         (0.5, 1.6, 0.7, 0.0),  # ρ = 0.2
         (1.0, 0.1, 0.5, 0.3),  # weight decay of θ by γ²λ/β = 0.6
+        (1e-7, 0.5, 0.8, 0.0),  # 1 − d = 1e-7
     ],
 )
 def test_nesterov_scale_is_infinite_where_there_is_no_such_step(step_size, alpha, beta, weight_decay) -> None:
