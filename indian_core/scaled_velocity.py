@@ -126,7 +126,7 @@ def _gradient_decay(c: StepCoefficients) -> float:
 
 def _theta_factor(c: StepCoefficients) -> float:
     """The rest of the decay of θ, beyond what it gets through the gradient."""
-    return 1 + c.theta_decay - c.theta_gradient * _gradient_decay(c)
+    return float(1 + c.theta_decay - c.theta_gradient * _gradient_decay(c))
 
 
 def _divide(numerator: float, denominator: float) -> float:

@@ -101,9 +101,9 @@ def test_scale_is_what_the_rounded_dampening_makes_of_it(step_size: float) -> No
     """Else the gradient's share of the velocity would be wrong in the same way at every step."""
     coefficients = post_form(step_size, alpha=0.5, beta=0.5)
     step = nesterov_step(coefficients, nesterov_scale(coefficients))
-    assert step.scale * coefficients.velocity_gradient == pytest.approx(1 - step.dampening, rel=4e-16)
+    assert step.scale * coefficients.velocity_gradient == pytest.approx(1 - step.dampening, rel=4e-16, abs=0)
     assert step.learning_rate * step.momentum * step.scale == pytest.approx(
-        -coefficients.theta_next_velocity, rel=4e-16
+        -coefficients.theta_next_velocity, rel=4e-16, abs=0
     )
 
 
