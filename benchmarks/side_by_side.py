@@ -63,13 +63,17 @@ def table(seconds: Mapping[str, Sequence[float]], peers: Sequence[str], unit: st
     lines = ["| " + " | ".join(["", f"median, {unit}", *(f"ratio to {peer}" for peer in peers)]) + " |"]
     lines.append("|---" * (2 + len(peers)) + "|")
     for name, times in seconds.items():
-        cells = [name, f"{factor * statistics.median(times):.3g}"]
+        cells = [name, _three_digits(factor * statistics.median(times))]
         for peer in peers:
             ratios = [own / other for own, other in zip(times, seconds[peer], strict=True)]
             low, middle, high = _quartiles(ratios)
             cells.append("1" if name == peer else f"{middle:.2f} ({low:.2f}–{high:.2f})")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _quartiles(values: Sequence[float]) -> list[float]:
