@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import _device_dtype_check_for_fused
 
 from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity_step
 from indian_core.scaled_velocity import averaging_scale, nesterov_scale
@@ -48,11 +49,16 @@ def step_group(
         grads: Their gradients.
         states: The state of each, updated in place; filled in where it is empty.
         grad_scale: What the gradients are multiplied by; they are divided by it in place.
+
+    Raises:
+        RuntimeError: ``fused`` is True, and a parameter is not on a device that the kernel supports.
     """
     if not params:
         return
     for param, state in zip(params, states, strict=True):
         if not state:
+            if group["fused"]:
+                _device_dtype_check_for_fused(param)
             initialize(param, state, group["velocity_dtype"], capturable=group["capturable"])
     # torch.compile sets capturable while it traces.
     if group["differentiable"] or group["capturable"]:
