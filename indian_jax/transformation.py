@@ -60,6 +60,9 @@ def indian(
     transformation: for parameters that join later to start with the initial speed, too, give them a transformation of
     their own, with `optax.partition` for instance.
 
+    On CPUs, a step with donated parameters and state works in place. If the learning rate or α is no Python number, it
+    does so only where the gradients are computed in the same jitted function, and not handed to it.
+
     With `optax.inject_hyperparams` every number becomes an array in the state, and a function or dtype is taken for a
     schedule unless it is named in ``static_args``::
 
