@@ -64,7 +64,7 @@ def step_times(report: Report, size: str, rounds: int, scale: float) -> None:
     """Add the times for one size, as one table for each implementation."""
     tensors, elements = SIZES[size]
     params = parameters(tensors, max(1, int(elements * scale)))
-    report.add(f"## {size}")
+    report.add(f"### {size}")
     for flags in ("foreach", "fused"):
         contenders = {MEMORY_ALONE: five_streams(params), **steps(params, FLAGS[flags], flags)}
         seconds = measure(contenders, rounds=rounds, calls=3 if tensors < 50 else 20)
@@ -74,7 +74,7 @@ def step_times(report: Report, size: str, rounds: int, scale: float) -> None:
 
 def overhead(report: Report, rounds: int) -> None:
     """Add the times for one parameter of three elements."""
-    report.add("## One parameter of 3 elements")
+    report.add("### One parameter of 3 elements")
     contenders = {}
     for suffix, flags in FLAGS.items():
         contenders.update(steps(parameters(1, 3), flags, suffix))
@@ -102,7 +102,7 @@ def peak(flags: str) -> None:
 
 def memory(report: Report) -> None:
     """Add the memory of the state and of a step."""
-    report.add("## Memory, 25 M parameters in 10 tensors")
+    report.add("### Memory, 25 M parameters in 10 tensors")
     lines = ["| | state / parameters | temporaries of a step / parameters |", "|---|---|---|"]
     for flags in ("foreach", "fused"):
         command = [sys.executable, "-c", f"from benchmarks.torch_step import peak; peak({flags!r})"]
