@@ -78,11 +78,11 @@ def batches(
         if _has_primitives(group, param):
             if "scale" not in state:
                 scale_velocity(state, scale)
-            tensors = local_parts(param, grad, state["scaled_velocity"])
+            tensors = kernel.in_memory_order(*local_parts(param, grad, state["scaled_velocity"]))
             how = How.KERNEL if has_kernel and not first and kernel.fits(*tensors) else How.TOGETHER
         else:
             unscale_velocity(state)
-            tensors = local_parts(param, grad, state["velocity"])
+            tensors = kernel.in_memory_order(*local_parts(param, grad, state["velocity"]))
             how = How.ONE_BY_ONE
         kind = (how, state.get("scale", 1.0), first, param.device, param.dtype)
         found.setdefault(kind, Batch([], [], [], [])).add(*tensors, state)

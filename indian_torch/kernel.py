@@ -13,17 +13,26 @@ from torch.utils._python_dispatch import _disable_current_modes
 from indian_core.dynamics import StepCoefficients
 from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_step
 
-__all__ = ["fits", "is_right", "update"]
+__all__ = ["fits", "in_memory_order", "is_right", "update"]
+
+
+def in_memory_order(param: Tensor, grad: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Views with the axes in the order in which they lie in memory, where that is the same for all; else the tensors.
+
+    The kernel looks at no strides, and takes whatever lies in memory.
+    """
+    if param.is_contiguous() or not param.stride() == grad.stride() == buffer.stride():
+        return param, grad, buffer
+    order = sorted(range(param.ndim), key=param.stride, reverse=True)
+    return param.permute(order), grad.permute(order), buffer.permute(order)
 
 
 def fits(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
-    """Whether the kernel is right for these three; it looks at no strides, and takes whatever lies in memory."""
-    if param.is_contiguous() and grad.is_contiguous() and buffer.is_contiguous():
-        same_layout = True
-    else:
-        same_layout = param.stride() == grad.stride() == buffer.stride() and _is_dense(param)
+    """Whether the kernel is right for these three."""
     return (
-        same_layout
+        param.is_contiguous()
+        and grad.is_contiguous()
+        and buffer.is_contiguous()
         and type(param) in (Parameter, Tensor)
         and type(grad) is Tensor
         and param.dtype == grad.dtype == buffer.dtype
@@ -87,12 +96,6 @@ def _nesterov_sgd(
         is_first_step=False,
         grad_scale=None if grad_scale is None else grad_scale.to(params[0].device),
     )
-
-
-def _is_dense(tensor: Tensor) -> bool:
-    """Whether the elements lie in memory without gaps or overlaps, in whatever order."""
-    order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
-    return tensor.permute(order).is_contiguous()
 
 
 @functools.cache

@@ -75,7 +75,8 @@ def _step_with_tensors(
         torch._foreach_div_(grads, grad_scale)
     for param, grad, state in zip(params, grads, states, strict=True):
         unscale_velocity(state)
-        dtype, real_dtype = one_by_one.at_least_float32(param.dtype), one_by_one.at_least_float32(param.real.dtype)
+        dtype = torch.promote_types(one_by_one.at_least_float32(param.dtype), state["velocity"].dtype)
+        real_dtype = torch.promote_types(one_by_one.at_least_float32(param.real.dtype), state["velocity"].real.dtype)
         first = (state["step"] == 0).to(real_dtype)
         numbers = [_as_scalar(group[name], real_dtype) for name in _HYPERPARAMETERS]
         coefficients = _coefficients(pre_form, numbers, group["maximize"], first)
