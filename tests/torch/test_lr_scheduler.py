@@ -9,6 +9,7 @@ from torch.optim.swa_utils import SWALR
 from indian_core.dynamics import pre_form, velocity_step
 from indian_core.schedules import LogarithmicDecay, PowerDecay
 from indian_torch import INDIAN, LogarithmicDecayLR, PowerDecayLR
+from tests.torch.implementations import each_implementation
 
 STEPS = 12
 
@@ -44,9 +45,9 @@ OUR_SCHEDULERS: dict[str, tuple[Callable[[INDIAN], Any], Any]] = {
 }
 
 
-def make(lr: float | torch.Tensor = 0.05) -> tuple[torch.Tensor, INDIAN]:
+def make(lr: float | torch.Tensor = 0.05, **flags: bool) -> tuple[torch.Tensor, INDIAN]:
     param = torch.tensor([1.0, -2.0], dtype=torch.float64)
-    return param, INDIAN([param], lr=lr, alpha=0.5, beta=0.1)
+    return param, INDIAN([param], lr=lr, alpha=0.5, beta=0.1, **flags)
 
 
 def test_every_scheduler_of_torch_is_tested() -> None:
@@ -55,8 +56,11 @@ def test_every_scheduler_of_torch_is_tested() -> None:
 
 @pytest.mark.parametrize("make_lr", [float, lambda lr: torch.tensor(lr, dtype=torch.float64)], ids=["number", "tensor"])
 @pytest.mark.parametrize("scheduler", TORCH_SCHEDULERS)
-def test_step_size_is_what_the_scheduler_set(scheduler: str, make_lr: Callable[[float], Any]) -> None:
-    param, optimizer = make(make_lr(0.05))
+@each_implementation
+def test_step_size_is_what_the_scheduler_set(
+    flags: dict[str, bool], scheduler: str, make_lr: Callable[[float], Any]
+) -> None:
+    param, optimizer = make(make_lr(0.05), **flags)
     schedule = TORCH_SCHEDULERS[scheduler](optimizer)
     theta, velocity = param.clone(), torch.zeros_like(param)
     step_sizes = []
