@@ -27,7 +27,7 @@ class INDIAN(VelocityOptimizer):
         m \leftarrow (1 - \alpha\gamma) m - \gamma (1 - \alpha\beta) g,
 
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
-    rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
+    rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias ``INNA``.
 
     Parameter groups may have their own ``lr``, ``alpha``, ``beta``, ``initial_speed``, ``weight_decay`` and flags. The
     state of a parameter is ``velocity``, of the parameter's shape, and ``step``, the number of steps it has taken,

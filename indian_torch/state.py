@@ -29,7 +29,7 @@ class VelocityOptimizer(Optimizer):
 
     @property
     def state(self) -> Any:
-        """The state of each parameter: ``velocity`` and ``step``.
+        """The ``velocity`` and ``step`` of each parameter.
 
         To look at it costs a pass over the velocities, and the next step another, if they are kept as multiples.
         """
