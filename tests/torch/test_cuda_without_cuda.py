@@ -99,6 +99,13 @@ def test_fused_is_at_least_as_foreach_where_the_kernel_cannot_be_asked() -> None
     assert kernel.is_right(torch.device("cuda"), torch.float32) == torch.cuda.is_available()
 
 
+def test_kernel_is_asked_with_real_numbers_even_among_fake_tensors() -> None:
+    """The answer is kept, so a model that is first run with fake tensors must not decide it."""
+    kernel.is_right.cache_clear()
+    with FakeTensorMode():
+        assert kernel.is_right(torch.device("cpu"), torch.float32)
+
+
 @pytest.mark.parametrize("scaled", [False, True], ids=["unscaled", "scaled"])
 def test_kernel_is_one_call_on_the_device_without_waiting(scaled: bool) -> None:
     """With gradients scaled by a number that stays on the device."""
