@@ -111,10 +111,12 @@ def _are_alike(
 def _has_primitives(group: dict[str, Any], param: Tensor) -> bool:
     """Whether the flags ask for a multi-tensor primitive, and there is one that rounds θ once in a step.
 
-    In 16 bits that matters, and only the kernel does it.
+    In 16 bits that matters, and only the kernel does it; float16 is too narrow for multiples of a velocity.
     """
     if group["velocity_dtype"] not in (None, param.dtype) and not param.is_complex():
         return False
     if param.dtype in _FULL_PRECISION:
         return bool(group["fused"]) or group["foreach"] is not False
-    return bool(group["fused"]) and group["weight_decay"] == 0 and kernel.is_right(param.device, param.dtype)
+    if param.dtype != torch.bfloat16 or group["weight_decay"] != 0:
+        return False
+    return bool(group["fused"]) and kernel.is_right(param.device, param.dtype)

@@ -77,20 +77,6 @@ def test_accumulated_batches_train_as_one(new_model, data):
     np.testing.assert_allclose(weights[1], weights[0], atol=1e-6)
 
 
-def test_learning_rate_scheduler_callback_sets_the_step_size(new_model, data):
-    model = new_model()
-    callback = keras.callbacks.LearningRateScheduler(lambda epoch, learning_rate: 0.1 / (epoch + 1))
-    _losses(model, data, INDIAN(learning_rate=0.5), epochs=4, callbacks=[callback])
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.025)
-
-
-def test_reduce_on_plateau_callback_reduces_the_step_size(new_model, data):
-    model = new_model()
-    callback = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1e9)
-    _losses(model, data, INDIAN(learning_rate=0.1), epochs=4, callbacks=[callback])
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.0125)
-
-
 def test_frozen_layers_do_not_move(new_model, data):
     model = new_model()
     model.layers[0].trainable = False

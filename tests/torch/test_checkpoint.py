@@ -101,28 +101,6 @@ def test_tensor_learning_rate_is_saved(take_step: TakeStep) -> None:
     assert_same_trajectory(take_step, optimizer, other, 3)
 
 
-@pytest.mark.parametrize(
-    ("saved", "loaded"),
-    [({"foreach": True}, {"foreach": False}), ({"foreach": False}, {"foreach": True}), ({"capturable": True}, {})],
-    ids=["foreach_to_loop", "loop_to_foreach", "capturable_to_default"],
-)
-def test_state_of_one_implementation_serves_another(
-    take_step: TakeStep, saved: dict[str, bool], loaded: dict[str, bool]
-) -> None:
-    """A state dict brings its flags along; here they are set back."""
-    optimizer = make(saved)
-    take_step(optimizer, 0)
-    other = resumed(optimizer, loaded, through_file)
-    for group in other.param_groups:
-        assert {flag: group[flag] for flag in saved} == saved
-        group.update({"foreach": None, "capturable": False} | loaded)
-    for k in range(1, 5):
-        take_step(optimizer, k)
-        take_step(other, k)
-    for p, q in zip(parameters(optimizer), parameters(other), strict=True):
-        torch.testing.assert_close(p, q)
-
-
 def test_state_of_a_float32_model_in_a_float64_model(take_step: TakeStep, implementation: dict[str, bool]) -> None:
     """As in every optimizer of PyTorch: the velocity takes the parameter's dtype, the step number keeps its own."""
     optimizer = make(implementation)
