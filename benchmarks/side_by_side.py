@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["SIZES", "Report", "machine", "measure", "options", "table"]
+__all__ = ["SIZES", "Report", "cores", "machine", "measure", "options", "table"]
 
 SIZES = {
     "25 M parameters in 10 tensors": (10, 2_500_000),
@@ -83,10 +83,12 @@ def _quartiles(values: Sequence[float]) -> list[float]:
 def machine(*distributions: str) -> str:
     """One line that names the machine, Python, and the versions of these distributions."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
-    return (
-        f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, {versions}"
-    )
+    return f"{_processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}, {versions}"
+
+
+def cores() -> int:
+    """Number of cores that this process may use, where the system says so; else of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -5,17 +5,16 @@ each implementation, next to the time that memory alone needs; the same for a mo
 memory that the state and a step take.
 """
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.side_by_side import SIZES, Report, machine, measure, options, table
+from benchmarks.side_by_side import SIZES, Report, cores, machine, measure, options, table
 from indian_torch import INDIAN
 
 PEERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
@@ -55,7 +54,7 @@ def five_streams(params: Sequence[Tensor]) -> Callable[[], object]:
 
     def run() -> None:
         torch._foreach_add_(thetas, gradients)
-        torch._foreach_mul_(velocities, 0.5)
+        torch._foreach_mul_(velocities, -1.0)
 
     return run
 
@@ -83,39 +82,48 @@ def overhead(report: Report, rounds: int) -> None:
     report.add(table(seconds, [f"SGD, {suffix}" for suffix in FLAGS], unit="µs"))
 
 
-def peak(flags: str) -> None:
-    """Print the bytes of the parameters, of the state, and by how much the process grows in the steps after the second.
+def print_memory(name: str, flags: str) -> None:
+    """Print the bytes of the parameters, of the state, and by how much the process grows at most during later steps.
 
-    For a process of its own: the largest size of a process only grows.
+    For a process of its own, on Linux.
     """
     params = parameters(*SIZES["25 M parameters in 10 tensors"])
-    optimizer = INDIAN(params, **FLAGS[flags])
+    make, arguments = PEERS[name]
+    optimizer = make(params, **arguments, **FLAGS[flags])
     for _ in range(2):
         optimizer.step()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(5):
+    # The largest size so far becomes the present one.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _process_size("VmRSS")
+    for _ in range(3):
         optimizer.step()
-    growth = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    state = [tensor for values in optimizer.state.values() for tensor in values.values()]
+    growth = _process_size("VmHWM") - before
+    state = [value for values in optimizer.state.values() for value in values.values() if isinstance(value, Tensor)]
     print(*(sum(tensor.nbytes for tensor in tensors) for tensors in (params, state)), growth)
+
+
+def _process_size(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
 
 
 def memory(report: Report) -> None:
     """Add the memory of the state and of a step."""
     report.add("### Memory, 25 M parameters in 10 tensors")
     lines = ["| | state / parameters | temporaries of a step / parameters |", "|---|---|---|"]
-    for flags in ("foreach", "fused"):
-        command = [sys.executable, "-c", f"from benchmarks.torch_step import peak; peak({flags!r})"]
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-        size, state, growth = map(int, run.stdout.split())
-        lines.append(f"| INDIAN, {flags} | {state / size:.6f} | {growth / size:.4f} |")
+    for name in PEERS:
+        for flags in ("foreach", "fused"):
+            program = f"from benchmarks.torch_step import print_memory; print_memory({name!r}, {flags!r})"
+            run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            size, state, growth = map(int, run.stdout.split())
+            lines.append(f"| {name}, {flags} | {state / size:.3f} | {growth / size:.3f} |")
     report.add("\n".join(lines))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     chosen = options(__doc__, arguments)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     report = Report()
     report.add(f"{machine('torch')}, {torch.get_num_threads()} threads, float32.")
     for size in SIZES:

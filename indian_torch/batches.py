@@ -10,7 +10,7 @@ from torch.nn import Parameter
 
 from indian_torch import kernel
 from indian_torch.shards import local_parts
-from indian_torch.state import State, scale_velocity, unscale_velocity
+from indian_torch.state import State, match_velocity_dtype, scale_velocity, unscale_velocity
 
 __all__ = ["Batch", "How", "Kind", "batches"]
 
@@ -66,7 +66,8 @@ def batches(
         has_kernel: Whether the kernel is wanted, and can express a step that is not the first.
     """
     common = _common_scale(states)
-    if common is not None:
+    # A first step that an error has ended may have left a scale.
+    if common is not None and 0 not in {state["step"] for state in states}:
         velocities = [state["scaled_velocity"] for state in states]
         if _are_alike(group, params, grads, velocities, has_kernel):
             how = How.KERNEL if has_kernel else How.TOGETHER
@@ -74,7 +75,8 @@ def batches(
             return {kind: Batch(params, grads, velocities, states)}
     found: dict[Kind, Batch] = {}
     for param, grad, state in zip(params, grads, states, strict=True):
-        first = "scale" not in state and int(state["step"]) == 0
+        first = int(state["step"]) == 0
+        match_velocity_dtype(param, state, group["velocity_dtype"])
         if _has_primitives(group, param):
             if "scale" not in state:
                 scale_velocity(state, scale)

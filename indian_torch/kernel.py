@@ -110,6 +110,8 @@ def is_right(device: torch.device, dtype: torch.dtype) -> bool:
         try:
             param, grad, buffer = (torch.full((64,), value, dtype=dtype, device=device) for value in (1.0, 2.0, 4.0))
             _nesterov_sgd([param], [grad], [buffer], step, None)
+        except torch.OutOfMemoryError:
+            raise
         except (AssertionError, RuntimeError):  # AssertionError: PyTorch was built without this device.
             return False
         return bool((buffer == 3).all() and (param == 1 - 0.25 * (2 + 0.5 * 3)).all())

@@ -43,10 +43,12 @@ class INDIAN(VelocityOptimizer):
         maximize: Maximize instead of minimize.
         foreach: Update all tensors of a group in a few calls. None: do so, unless another flag says otherwise.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
-        capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph.
+        capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph, tensor
+            by tensor. On CPU it is of no use, and works.
         fused: Update all tensors of a group in one pass over memory, with the kernel of ``torch.optim.SGD``; steps that
             it cannot take (the first; β within about 1e-5 of γ; αγ near 1; tensors of different layouts) are taken as
-            by ``foreach``. Floating-point parameters on the devices that the kernel supports only. None: False.
+            by ``foreach``. Floating-point parameters on the devices that the kernel supports only. In 16 bits: only
+            bfloat16 without weight decay, where PyTorch's kernel is right, which on CPU it is not. None: False.
         velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own. Other than the
             parameter's, tensors are updated one after the other, in the wider dtype of the two.
 
@@ -141,7 +143,7 @@ class INDIAN(VelocityOptimizer):
     @property
     def _step_supports_amp_scaling(self) -> bool:
         """Whether `torch.amp.GradScaler` sets ``found_inf`` and ``grad_scale``, and leaves the rest to `step`."""
-        return any(group["fused"] for group in self.param_groups)
+        return any(group["fused"] and not group["capturable"] for group in self.param_groups)
 
     def phase(self, param: Tensor) -> Tensor:
         """The phase variable ψ of a parameter, a new tensor of its shape and dtype.

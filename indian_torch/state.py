@@ -12,7 +12,14 @@ from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
 from indian_core.hyperparameters import check_started
 
-__all__ = ["State", "VelocityOptimizer", "initialize", "scale_velocity", "unscale_velocity"]
+__all__ = [
+    "State",
+    "VelocityOptimizer",
+    "initialize",
+    "match_velocity_dtype",
+    "scale_velocity",
+    "unscale_velocity",
+]
 
 State: TypeAlias = dict[str, Any]
 """The tensors ``step`` and ``velocity``; or ``step``, ``scaled_velocity`` and its ``scale``, two of them numbers."""
@@ -57,11 +64,10 @@ class VelocityOptimizer(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """State and parameter groups, the same whichever implementation takes the steps; as in torch.optim."""
         saved = super().state_dict()
-        states = saved.get("state", {})
-        for index, state in states.items():
+        # Later steps change the dictionaries of the optimizer, which must not be those that were given away.
+        for param, state in self._states.items():
             if isinstance(state, dict):
-                # The next step puts multiples into the optimizer's own dictionaries.
-                states[index] = dict(state)
+                self._states[param] = dict(state)
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -94,10 +100,9 @@ class VelocityOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: value for name, value in state.items() if name != "state"})
         self.state = state["state"]
-        # What an older version did not save.
         self.defaults = _NEWER_DEFAULTS | self.defaults
         for group in self.param_groups:
-            for name, value in self.defaults.items():
+            for name, value in (self.defaults | _NEWER_DEFAULTS).items():
                 group.setdefault(name, value)
             for param in group["params"]:
                 own = self._states.get(param, {})
@@ -118,6 +123,14 @@ def initialize(param: Tensor, state: State, velocity_dtype: torch.dtype | None, 
     state["step"] = _step_tensor(0, param.device if capturable else "cpu")
     dtype = _velocity_dtype(param, velocity_dtype)
     state["velocity"] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+
+
+def match_velocity_dtype(param: Tensor, state: State, velocity_dtype: torch.dtype | None) -> None:
+    """Let the velocity have the dtype that its group asks for now, if that has changed."""
+    dtype = _velocity_dtype(param, velocity_dtype)
+    if (state["scaled_velocity"] if "scale" in state else state["velocity"]).dtype != dtype:
+        unscale_velocity(state)
+        state["velocity"] = state["velocity"].to(dtype)
 
 
 def scale_velocity(state: State, scale: float) -> None:

@@ -12,11 +12,13 @@ from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity
 from indian_core.scaled_velocity import averaging_scale, nesterov_scale
 from indian_torch import kernel, one_by_one, together
 from indian_torch.batches import How, batches
-from indian_torch.state import State, initialize, unscale_velocity
+from indian_torch.state import State, initialize, match_velocity_dtype, unscale_velocity
 
 __all__ = ["as_number", "step_group"]
 
 _HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+
+_FLOAT = frozenset({float})
 
 _LARGEST_SCALE = 2.0**16
 """The velocity is kept as a multiple by at most this, and at least its inverse, so that nothing over- or underflows."""
@@ -75,6 +77,9 @@ def _step_with_tensors(
         torch._foreach_div_(grads, grad_scale)
     for param, grad, state in zip(params, grads, states, strict=True):
         unscale_velocity(state)
+        match_velocity_dtype(param, state, group["velocity_dtype"])
+        if group["capturable"] and state["step"].device != param.device:
+            state["step"] = state["step"].to(param.device)
         dtype = torch.promote_types(one_by_one.at_least_float32(param.dtype), state["velocity"].dtype)
         real_dtype = torch.promote_types(one_by_one.at_least_float32(param.real.dtype), state["velocity"].real.dtype)
         first = (state["step"] == 0).to(real_dtype)
@@ -96,7 +101,8 @@ def _step_with_numbers(
     group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[State], grad_scale: Tensor | None
 ) -> None:
     """The usual path: the coefficients are Python numbers, common to many parameters."""
-    numbers = tuple([as_number(group[name]) for name in _HYPERPARAMETERS])
+    values = [group[name] for name in _HYPERPARAMETERS]
+    numbers = tuple(values) if _FLOAT.issuperset(map(type, values)) else tuple(map(as_number, values))
     plan = _plan(numbers, group["maximize"], bool(group["fused"]))
     for kind, batch in batches(group, params, grads, states, plan.scale, plan.has_kernel).items():
         how, scale, first, *_ = kind

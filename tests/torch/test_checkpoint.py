@@ -121,3 +121,15 @@ def test_wrong_number_of_parameters_is_refused(take_step: TakeStep) -> None:
     take_step(optimizer, 0)
     with pytest.raises(ValueError, match="parameter group"):
         INDIAN([torch.ones(3)]).load_state_dict(optimizer.state_dict())
+
+
+def test_state_saved_without_the_newer_flags_goes_into_a_fused_optimizer(take_step: TakeStep) -> None:
+    """No group may have two flags that exclude each other."""
+    optimizer = make({"foreach": True})
+    take_step(optimizer, 0)
+    saved = optimizer.state_dict()
+    for group in saved["param_groups"]:
+        del group["fused"], group["velocity_dtype"]
+    other = make({"fused": True})
+    other.load_state_dict(saved)
+    assert [(group["foreach"], group["fused"]) for group in other.param_groups] == [(True, None), (True, None)]

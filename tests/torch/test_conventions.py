@@ -532,7 +532,10 @@ def test_hooks_of_the_state_dict(way: str) -> None:
     assert "note" not in optimizer.state_dict()["state"]
     handle.remove()
     optimizer.register_state_dict_post_hook(lambda _, given: {"wrapped": given})
-    assert optimizer.state_dict().keys() == {"wrapped"}
+    saved = optimizer.state_dict()
+    assert saved.keys() == {"wrapped"}
+    train(optimizer, range(3, 5))
+    assert saved["wrapped"]["state"][0].keys() == {"step", "velocity"}
 
 
 @each_way

@@ -282,5 +282,27 @@ def test_16_bit_step_needs_a_few_pieces(param: Tensor, velocity_dtype: torch.dty
     """Each of 2¹⁸ elements, in float32; some eight are alive at a time, whatever the size of the parameter."""
     optimizer = INDIAN([param.detach()], **USUAL, weight_decay=0.1, velocity_dtype=velocity_dtype)
     piece = 4 * 2**18
-    print(peak_of_a_step(optimizer) / piece)
     assert piece <= peak_of_a_step(optimizer) <= 8 * piece
+
+
+@pytest.mark.parametrize("flags", [{"foreach": True}, {"fused": True}], ids=["foreach", "fused"])
+def test_first_step_that_an_error_ends_is_still_the_first(
+    flags: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when memory runs out and the step is tried again."""
+    params = [torch.ones(3) for _ in range(2)]
+    optimizers = [INDIAN([param], **USUAL, **flags) for param in params]
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "_foreach_add_", lambda *_, **__: raise_out_of_memory())
+        params[0].grad = torch.ones(3)
+        with pytest.raises(torch.OutOfMemoryError):
+            optimizers[0].step()
+    for optimizer, param in zip(optimizers, params, strict=True):
+        for _ in range(2):
+            param.grad = torch.ones(3)
+            optimizer.step()
+    torch.testing.assert_close(params[0], params[1], rtol=1e-6, atol=0)
+
+
+def raise_out_of_memory() -> None:
+    raise torch.OutOfMemoryError("no memory left")

@@ -87,10 +87,13 @@ def test_state_has_the_dtype_and_keeps_it_through_a_checkpoint(
     torch.testing.assert_close(other_param, param, rtol=0, atol=0)
 
 
-@each_implementation
+# Fused refuses complex parameters.
+@pytest.mark.parametrize(
+    "flags",
+    [flags for flags in IMPLEMENTATIONS.values() if not flags.get("fused")],
+    ids=[name for name, flags in IMPLEMENTATIONS.items() if not flags.get("fused")],
+)
 def test_velocity_of_complex_parameters_stays_complex(flags: dict[str, bool]) -> None:
-    if flags.get("fused"):
-        return  # refuses complex parameters
     param, plain = (torch.tensor([1 + 2j, -1j]) for _ in range(2))
     optimizer = INDIAN([param], **HYPERPARAMETERS, velocity_dtype=torch.float64, **flags)
     other = INDIAN([plain], **HYPERPARAMETERS, **flags)
@@ -102,6 +105,27 @@ def test_velocity_of_complex_parameters_stays_complex(flags: dict[str, bool]) ->
         optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     assert optimizer.velocity(param).dtype == torch.complex64
     torch.testing.assert_close(param, plain, rtol=1e-6, atol=1e-6)
+
+
+@each_implementation
+@pytest.mark.parametrize(("before", "after"), [(torch.float64, None), (None, torch.float64), (None, torch.bfloat16)])
+def test_dtype_may_change_between_steps(
+    flags: dict[str, bool], before: torch.dtype | None, after: torch.dtype | None
+) -> None:
+    param = torch.ones(3)
+    optimizer = INDIAN([param], **HYPERPARAMETERS, velocity_dtype=before, **flags)
+    for k in range(4):
+        if k == 2:
+            optimizer.param_groups[0]["velocity_dtype"] = after
+        param.grad = torch.full((3,), 1.0 + k)
+        optimizer.step()
+    plain = torch.ones(3, dtype=torch.float64)
+    other = INDIAN([plain], **HYPERPARAMETERS)
+    for k in range(4):
+        plain.grad = torch.full((3,), 1.0 + k, dtype=torch.float64)
+        other.step()
+    assert optimizer.velocity(param).dtype == (after or torch.float32)
+    torch.testing.assert_close(param.double(), plain, rtol=1e-2, atol=1e-2)
 
 
 def test_groups_have_dtypes_of_their_own() -> None:
