@@ -47,5 +47,18 @@ def test_stateless_steps_follow_the_phase_form_and_change_nothing(accumulated):
     np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
 
 
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}, {"use_ema": True}], ids=str)
+def test_stateless_steps_outside_no_grad_leave_no_graph_behind(options):
+    optimizer, variable = INDIAN(learning_rate=0.1, **options), keras.Variable([1.0, 2.0], dtype="float64")
+    optimizer.build([variable])
+    values, state = [variable.value], [v.value for v in optimizer.variables]
+    for _ in range(3):
+        # A gradient may itself be part of a graph.
+        gradient = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True) * 2
+        values, state = optimizer.stateless_apply(state, [gradient], values)
+        assert [tensor.grad_fn for tensor in values + state] == [None] * len(values + state)
+    assert not np.array_equal(values[0].numpy(), [1.0, 2.0])
+
+
 def test_a_parameter_of_torch_is_accepted_as_a_hyperparameter():
     assert INDIAN(alpha=torch.nn.Parameter(torch.tensor(0.5))).alpha == 0.5

@@ -41,6 +41,30 @@ def test_coefficients_are_not_rounded_to_the_dtype_of_the_variable(apply, dtype)
     assert float(keras.ops.cast(velocity, "float32")[0]) == -(2.0**-12)
 
 
+@pytest.mark.parametrize(("dtype", "unit_roundoff"), [("bfloat16", 2.0**-8), ("float16", 2.0**-11)])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_a_variable_is_rounded_once(dtype, unit_roundoff, compiled, tensor):
+    """1 + u(1 + 2⁻¹⁰) lies above the middle between 1 and 1 + 2u; with the displacement rounded first, upon it."""
+    displacement = unit_roundoff * (1 + 2.0**-10)
+    optimizer = INDIAN(learning_rate=1.0, beta=displacement, initial_speed=0.0)
+    variable = keras.Variable([1.0], dtype=dtype)
+    optimizer.build([variable])
+    gradients = [tensor([-1.0], dtype)]
+    if compiled and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.function(lambda: optimizer.apply(gradients), jit_compile=True)()
+    elif compiled and keras.backend.backend() == "jax":
+        import jax
+
+        values, state = [variable.value], [v.value for v in optimizer.variables]
+        ((theta,), _) = jax.jit(optimizer.stateless_apply)(state, gradients, values)
+        variable.assign(theta)
+    else:
+        optimizer.apply(gradients)
+    assert float(keras.ops.cast(variable, "float32")[0]) == 1 + 2 * unit_roundoff
+
+
 def _state(optimizer, name):
     (variable,) = [v for v in optimizer.variables if v.path.endswith(name)]
     return variable

@@ -113,6 +113,22 @@ def test_excluded_variables_do_not_decay(apply, by):
     np.testing.assert_allclose([v.numpy() for v in variables], [decayed.theta, exempt.theta], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "exempt"),
+    [("bias", {"bias"}), ("bias$", {"bias"}), ("^bias", {"bias"}), ("norm_head", set()), (":0", set())],
+)
+def test_the_names_of_exempt_variables_are_those_that_keras_gives_on_every_backend(apply, pattern, exempt):
+    """TensorFlow's own variables, which its backend steps, have the path for a name: norm_head/bias:0."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="norm_head", dtype="float64")])
+    optimizer, variables = INDIAN(learning_rate=0.1, weight_decay=0.5), model.trainable_variables
+    optimizer.exclude_from_weight_decay(var_names=[pattern])
+    for variable in variables:
+        variable.assign(np.ones(variable.shape))
+    apply(optimizer, [np.zeros(variable.shape) for variable in variables], variables)
+    # Without a gradient nothing but the decay moves a variable.
+    assert {variable.name for variable in variables if (variable.numpy() == 1).all()} == exempt
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0), (1, 1), (2, 3, 2)])
 def test_variables_of_any_shape_move_alike(apply, shape):
     optimizer, reference = INDIAN(learning_rate=0.1), PhaseForm(np.ones(shape))
