@@ -144,7 +144,7 @@ class INDIAN(SavedExemptions):
         # In bfloat16, 1 − αγ would be 1.
         dtype = at_least_float32(variable.dtype)
         m, g = (ops.cast(ops.convert_to_tensor(array), dtype) for array in (self._velocities[index], gradient))
-        first, decays = ops.cast(ops.equal(self._steps[index], 0), dtype), self._decays(variable)
+        first, decays = ops.cast(ops.equal(self._steps[index], 0), dtype), self._decays(index)
         c = self._coefficients(ops.convert_to_tensor(learning_rate, dtype), first, decays)
         terms = []
         if decays:
@@ -191,7 +191,7 @@ class INDIAN(SavedExemptions):
         indices = [self._get_variable_index(variable) for variable in variables]
         foreach.step_together(
             (
-                coefficients(steps[index] == 0, self._decays(variable)),
+                coefficients(steps[index] == 0, self._decays(index)),
                 variable.value,
                 self._velocities[index].value,
                 ops.convert_to_tensor(gradient),
@@ -199,8 +199,9 @@ class INDIAN(SavedExemptions):
             for gradient, variable, index in zip(gradients, variables, indices, strict=True)
         )
 
-    def _decays(self, variable: Any) -> bool:
-        return bool(self.weight_decay) and self._use_weight_decay(variable)
+    def _decays(self, index: int) -> bool:
+        # Not of the variable that a step is given: on TensorFlow that is TensorFlow's own, with a name of its own.
+        return bool(self.weight_decay) and self._use_weight_decay(self._trainable_variables[index])
 
     def phase(self, variable: Any) -> Any:
         """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.

@@ -21,7 +21,8 @@ class SavedExemptions(keras.optimizers.Optimizer):
 
         Args:
             var_list: Variables.
-            var_names: Regular expressions; a variable is exempt if one of them matches a part of its name.
+            var_names: Regular expressions; a variable is exempt if one of them matches a part of its name. That is the
+                Keras variable's own on every backend, `bias` for instance: neither layer nor path is a part of it.
         """
         super().exclude_from_weight_decay(var_list, var_names)
         self._exempt_paths = tuple(_path(variable) for variable in var_list or ())
