@@ -18,6 +18,8 @@ __all__ = ["INDIAN", "INNA"]
 
 _BACKEND = keras.backend.backend()
 if _BACKEND == "torch":
+    import torch
+
     from indian_tf import foreach
 
 
@@ -178,11 +180,14 @@ class INDIAN(SavedExemptions):
 
     def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
         """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
-        if _BACKEND == "torch":
+        if _BACKEND != "torch":
+            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+        # No step is a part of a graph, which would grow from step to step.
+        with torch.no_grad():
             # There the step is one in place, of whatever the variables are mapped to.
             optimizer_variables = [ops.copy(tensor) for tensor in optimizer_variables]
             trainable_variables = [ops.copy(tensor) for tensor in trainable_variables]
-        return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
 
     def _step_together(self, gradients: Any, variables: Any, learning_rate: float) -> None:
         """What `update_step` does, of many variables in one call; on PyTorch each call takes its time."""
