@@ -47,21 +47,24 @@ class NesterovStep(NamedTuple):
     scale: float
 
 
-def averaging_scale(coefficients: StepCoefficients) -> float:
+def averaging_scale(alpha: float, beta: float) -> float:
     """The c with which the new velocity is a weighted average of the old one and the gradient, −α/(1 − αβ).
 
+    To maximize, it is the negative of that. It is not computed from the coefficients of a step, since 1 − ρ is rounded
+    coarsely for small γ, and the error would be the same at every step.
+
     Args:
-        coefficients: Python numbers; those of a step that is not the first.
+        alpha: α >= 0.
+        beta: β > 0.
 
     Returns:
         c; 0 or infinite where there is none, for α = 0 and αβ = 1.
 
     Example:
-        >>> from indian_core.dynamics import pre_form
-        >>> averaging_scale(pre_form(0.5, alpha=1.0, beta=0.5))
+        >>> averaging_scale(alpha=1.0, beta=0.5)
         -2.0
     """
-    return _divide(1 - coefficients.velocity_velocity, coefficients.velocity_gradient)
+    return _divide(-alpha, 1 - alpha * beta)
 
 
 def nesterov_scale(coefficients: StepCoefficients) -> float:

@@ -129,7 +129,9 @@ def _plan(numbers: tuple[float, ...], maximize: bool, fused: bool) -> _Plan:
     pre, post = (_coefficients(form, numbers, maximize, False) for form in (pre_form, post_form))
     first = _coefficients(pre_form, numbers, maximize, True)
     has_kernel = fused and _is_usable(nesterov_scale(post))
-    scale = nesterov_scale(post) if has_kernel else averaging_scale(pre)
+    _, alpha, beta, *_ = numbers
+    average = -averaging_scale(alpha, beta) if maximize else averaging_scale(alpha, beta)
+    scale = nesterov_scale(post) if has_kernel else average
     return _Plan(pre, post, first, scale if _is_usable(scale) else 1.0, has_kernel)
 
 
