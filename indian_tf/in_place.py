@@ -18,20 +18,25 @@ elif _BACKEND == "jax":
 
 
 def add(variable: Any, *terms: tuple[Any, Any]) -> None:
-    """Add multiples of tensors to a variable, rounding to its dtype no earlier than its own sum has to.
+    """Add multiples of tensors to a variable; one of 16 bits is rounded once, after a sum in float32.
 
     Args:
         variable: A variable; on TensorFlow perhaps one of TensorFlow's own.
         *terms: Coefficient and tensor of each, in the dtype of the variable or, if that has less precision, in float32.
     """
-    if _BACKEND == "tensorflow" and at_least_float32(variable.dtype) == keras.backend.standardize_dtype(variable.dtype):
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    if at_least_float32(dtype) != dtype:
+        total = sum(coefficient * tensor for coefficient, tensor in terms)
+        value = ops.cast(ops.convert_to_tensor(variable), at_least_float32(dtype))
+        variable.assign(ops.cast(value + total, dtype))
+    elif _BACKEND == "tensorflow":
         # Without XLA each operation passes over memory; this one multiplies and adds in a single pass.
         handle = (variable.value if isinstance(variable, keras.Variable) else variable).handle
         for coefficient, tensor in terms:
             tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=-coefficient, delta=tensor)
     else:
         total = sum(coefficient * tensor for coefficient, tensor in terms)
-        variable.assign_add(ops.cast(total, variable.dtype))
+        variable.assign_add(ops.cast(total, dtype))
 
 
 def after(variable: Any, scalar: Any) -> Any:
