@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from indian_core.dynamics import StepCoefficients, phase_from_velocity, pre_form
-from indian_core.hyperparameters import DEFAULTS, POSITIVE, RANGES, check, check_number, check_shape, check_started
+from indian_core.hyperparameters import DEFAULTS, check, check_shape, check_started
 from indian_tf import in_place
+from indian_tf.arguments import checked, checked_learning_rate
 from indian_tf.config import check_keys
 from indian_tf.dtypes import at_least_float32
 from indian_tf.saved_exemptions import SavedExemptions
@@ -53,16 +54,17 @@ class INDIAN(SavedExemptions):
         clipvalue: If set, each entry of a gradient is clipped to this absolute value.
         global_clipnorm: If set, all gradients together are clipped to this norm.
         use_ema: Whether to keep an exponential moving average of the variables.
-        ema_momentum: Momentum of that average.
-        ema_overwrite_frequency: Steps after which the average overwrites the variables; None: at the end of training.
+        ema_momentum: Momentum of that average, in [0, 1].
+        ema_overwrite_frequency: Steps >= 1 after which the average overwrites the variables; None: at the end of
+            training.
         loss_scale_factor: If set, the loss is scaled by it and the gradients by its inverse.
-        gradient_accumulation_steps: If set, the gradients of so many steps are averaged into one update.
+        gradient_accumulation_steps: If set, the gradients of so many steps, >= 2, are averaged into one update.
         name: Name of the optimizer.
         **kwargs: Passed to `keras.optimizers.Optimizer`.
 
     Raises:
-        TypeError: A hyperparameter is not a number.
-        ValueError: A hyperparameter is out of its range.
+        TypeError: An argument is of the wrong type, such as a hyperparameter that is not a number.
+        ValueError: An argument is out of its range.
 
     Example:
         >>> import keras
@@ -93,29 +95,18 @@ class INDIAN(SavedExemptions):
         **kwargs: Any,
     ) -> None:
         numbers = check(alpha=alpha, beta=beta, initial_speed=initial_speed)
-        # A class of schedules is callable, too, but no schedule.
-        if not callable(learning_rate) or isinstance(learning_rate, type):
-            learning_rate = check_number("learning_rate", learning_rate, RANGES["learning_rate"])
-        optional = {
-            "weight_decay": weight_decay,
-            "clipnorm": clipnorm,
-            "clipvalue": clipvalue,
-            "global_clipnorm": global_clipnorm,
-            "loss_scale_factor": loss_scale_factor,
-        }
-        for argument, value in optional.items():
-            if value is not None:
-                optional[argument] = check_number(argument, value, RANGES.get(argument, POSITIVE))
-        super().__init__(
-            learning_rate=learning_rate,
+        shared = checked(
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
             use_ema=use_ema,
             ema_momentum=ema_momentum,
             ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
             gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
-            **optional,
-            **kwargs,
         )
+        super().__init__(learning_rate=checked_learning_rate(learning_rate), name=name, **shared, **kwargs)
         self.alpha = numbers["alpha"]
         self.beta = numbers["beta"]
         self.initial_speed = numbers["initial_speed"]

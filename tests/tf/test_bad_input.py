@@ -51,6 +51,34 @@ def test_a_hyperparameter_may_be_an_array_of_one_number(name):
         assert INDIAN(**{name: number}).get_config()[name] == 0.5
 
 
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_the_momentum_of_the_average_must_be_a_number_from_0_to_1(use_ema):
+    def construct(**options):
+        return INDIAN(use_ema=use_ema, **options)
+
+    for wrong in (*NOT_NUMBERS, None):
+        _check(construct, "ema_momentum", wrong, TypeError, "a number in [0, 1]")
+    for wrong in (*NOT_FINITE, -0.1, 1.5, np.ones(2)):
+        _check(construct, "ema_momentum", wrong, ValueError, "a number in [0, 1]")
+    for momentum in (0, 1, np.float32(0.5)):
+        assert construct(ema_momentum=momentum).get_config()["ema_momentum"] == momentum
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("gradient_accumulation_steps", 2), ("ema_overwrite_frequency", 1)])
+def test_a_count_must_be_a_whole_number_in_its_range(name, smallest):
+    for wrong in (2.5, 3.0, "3", True, False, float("nan"), [3], np.ones(1)):
+        _check(INDIAN, name, wrong, TypeError, f"an integer >= {smallest}")
+    for wrong in (smallest - 1, 0, -3, np.int64(0)):
+        _check(INDIAN, name, wrong, ValueError, f"an integer >= {smallest}")
+    for count in (None, smallest, np.int64(3)):
+        assert INDIAN(use_ema=True, **{name: count}).get_config()[name] == count
+
+
+def test_whether_to_average_must_be_true_or_false():
+    for wrong in ("no", 1, None):
+        _check(INDIAN, "use_ema", wrong, TypeError, "True or False")
+
+
 def test_a_class_of_schedules_is_no_learning_rate():
     _check(INDIAN, "learning_rate", PowerDecay, TypeError, NON_NEGATIVE)
 
