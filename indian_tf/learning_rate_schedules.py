@@ -68,7 +68,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
             TypeError: A key is unknown.
             ValueError: A key is missing.
         """
-        check_keys(cls.__name__, config, ("initial_learning_rate", "power", "warmup_steps"))
+        check_keys(cls.__name__, config, ("initial_learning_rate", "power", "warmup_steps", "name"))
         return cls(**config)
 
 
@@ -118,7 +118,7 @@ class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
             TypeError: A key is unknown.
             ValueError: A key is missing.
         """
-        check_keys(cls.__name__, config, ("initial_learning_rate", "power"))
+        check_keys(cls.__name__, config, ("initial_learning_rate", "power", "name"))
         return cls(**config)
 
 

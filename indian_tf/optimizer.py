@@ -1,6 +1,7 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
 import functools
+import inspect
 from typing import Any
 
 import keras
@@ -239,7 +240,8 @@ class INDIAN(SavedExemptions):
             ValueError: A key is missing or unknown.
         """
         if config:
-            check_keys(cls.__name__, config, ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay"))
+            arguments = inspect.signature(INDIAN).parameters
+            check_keys(cls.__name__, config, [name for name in arguments if name != "kwargs"])
         return super().from_config(config, custom_objects)
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:

@@ -106,6 +106,15 @@ def test_the_warmup_of_a_schedule_must_be_a_whole_number():
     _check(lambda **options: PowerDecay(0.1, **options), "warmup_steps", -1, ValueError, "an integer >= 0")
 
 
+@pytest.mark.parametrize("wrong", ["bias", b"bias", [b"bias"], [None], ["bias", 3]])
+def test_the_names_of_exempt_variables_must_be_a_list_of_strings(wrong):
+    """The letters of a string would be four expressions, of which one or the other matches nearly every name."""
+    optimizer = INDIAN(weight_decay=0.1)
+    with pytest.raises(TypeError, match=f"^var_names must be a list of strings, got {re.escape(repr(wrong))} of type "):
+        optimizer.exclude_from_weight_decay(var_names=wrong)
+    assert optimizer.get_config() == INDIAN(weight_decay=0.1).get_config()
+
+
 @pytest.mark.parametrize("construct", [INDIAN, INNA])
 def test_an_unknown_keyword_is_refused_by_name(construct):
     with pytest.raises(ValueError, match="momentum"):

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -128,10 +129,33 @@ def test_unknown_and_missing_keys_in_a_config_are_refused_by_name(new):
     cls, config = type(new()), new().get_config()
     with pytest.raises((TypeError, ValueError), match="gamma"):
         cls.from_config(config | {"gamma": 0.1})
-    for missing in config.keys() & {"learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "power"}:
+    for missing in config:
         incomplete = {name: value for name, value in config.items() if name != missing}
         with pytest.raises(ValueError, match=f"the config of {cls.__name__} must have .* it has no {missing}$"):
             cls.from_config(incomplete)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "told"),
+    [
+        (None, "must be a dict with the keys var_paths, var_names, got None"),
+        (["bias"], "must be a dict with the keys var_paths, var_names, got ['bias']"),
+        ({}, "it has no var_paths, no var_names"),
+        ({"var_paths": []}, "it has no var_names"),
+        ({"var_paths": [], "var_names": [], "var_list": []}, "it also has var_list"),
+        ({"var_paths": [], "var_names": "bias"}, "must be a list of strings, got 'bias'"),
+        ({"var_paths": None, "var_names": []}, "must be a list of strings, got None"),
+        ({"var_paths": [3], "var_names": []}, "must be a list of strings, got [3]"),
+    ],
+)
+def test_wrong_exemptions_in_a_config_are_refused(exempt, told):
+    config = INDIAN().get_config() | {"exclude_from_weight_decay": exempt}
+    with pytest.raises(ValueError, match=rf"exclude_from_weight_decay.*{re.escape(told)}$"):
+        INDIAN.from_config(config)
+
+
+def test_an_empty_config_is_that_of_the_defaults():
+    assert INDIAN.from_config({}).get_config() == INDIAN().get_config()
 
 
 def test_a_wrong_value_in_a_config_is_refused():
