@@ -46,6 +46,10 @@ def after(variable: Any, scalar: Any) -> Any:
     says that θ comes first it copies the velocity, and the step takes more than twice the time. On other devices XLA
     does both updates in one kernel, which this would take apart.
 
+    The post form, which moves θ by the new velocity, would need no such order. But near ρ = 1 − αγ = 0 it has to mix
+    the old velocity into the gradient (docs/mathematics.md, "The case αγ = 1"), and where the learning rate is traced
+    XLA has to be ready for that: it copies a buffer of the size of the parameters.
+
     Args:
         variable: A variable.
         scalar: A tensor of no dimensions.
