@@ -1,6 +1,5 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
-import functools
 import inspect
 from typing import Any
 
@@ -15,18 +14,13 @@ from indian_tf.arguments import checked, checked_learning_rate
 from indian_tf.config import check_keys
 from indian_tf.dtypes import at_least_float32
 from indian_tf.saved_exemptions import SavedExemptions
+from indian_tf.torch_steps import TorchSteps
 
 __all__ = ["INDIAN", "INNA"]
 
-_BACKEND = keras.backend.backend()
-if _BACKEND == "torch":
-    import torch
-
-    from indian_tf import foreach
-
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(SavedExemptions):
+class INDIAN(SavedExemptions, TorchSteps):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -162,39 +156,10 @@ class INDIAN(SavedExemptions):
 
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
-        if _BACKEND == "torch":
-            self._step_together(grads, trainable_variables, float(learning_rate))
-        else:
-            super()._backend_update_step(grads, trainable_variables, learning_rate)
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
         moved = np.zeros(len(self._velocities), dtype="int32")
         moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1
         self._steps.assign_add(ops.cast(moved, self._steps.dtype))
-
-    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
-        """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
-        if _BACKEND != "torch":
-            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
-        # No step is a part of a graph, which would grow from step to step.
-        with torch.no_grad():
-            # There the step is one in place, of whatever the variables are mapped to.
-            optimizer_variables = [ops.copy(tensor) for tensor in optimizer_variables]
-            trainable_variables = [ops.copy(tensor) for tensor in trainable_variables]
-            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
-
-    def _step_together(self, gradients: Any, variables: Any, learning_rate: float) -> None:
-        """What `update_step` does, of many variables in one call; on PyTorch each call takes its time."""
-        steps = self._steps.value.tolist()
-        coefficients = functools.cache(functools.partial(self._coefficients, learning_rate))
-        indices = [self._get_variable_index(variable) for variable in variables]
-        foreach.step_together(
-            (
-                coefficients(steps[index] == 0, self._decays(index)),
-                variable.value,
-                self._velocities[index].value,
-                ops.convert_to_tensor(gradient),
-            )
-            for gradient, variable, index in zip(gradients, variables, indices, strict=True)
-        )
 
     def _decays(self, index: int) -> bool:
         # Not of the variable that a step is given: on TensorFlow that is TensorFlow's own, with a name of its own.
