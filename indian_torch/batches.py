@@ -66,8 +66,7 @@ def batches(
         has_kernel: Whether the kernel is wanted, and can express a step that is not the first.
     """
     common = _common_scale(states)
-    # A first step that an error has ended may have left a scale.
-    if common is not None and 0 not in {state["step"] for state in states}:
+    if common is not None:
         velocities = [state["scaled_velocity"] for state in states]
         if _are_alike(group, params, grads, velocities, has_kernel):
             how = How.KERNEL if has_kernel else How.TOGETHER
@@ -78,9 +77,11 @@ def batches(
         first = int(state["step"]) == 0
         match_velocity_dtype(param, state, group["velocity_dtype"])
         if _has_primitives(group, param):
-            if "scale" not in state:
+            # Not on a first step: if an error ends it, the next one is to be the first.
+            if "scale" not in state and not first:
                 scale_velocity(state, scale)
-            tensors = kernel.in_memory_order(*local_parts(param, grad, state["scaled_velocity"]))
+            velocity = state["velocity"] if first else state["scaled_velocity"]
+            tensors = kernel.in_memory_order(*local_parts(param, grad, velocity))
             how = How.KERNEL if has_kernel and not first and kernel.fits(*tensors) else How.TOGETHER
         else:
             unscale_velocity(state)
