@@ -1,4 +1,4 @@
-"""The steps of many variables at once, with the multi-tensor operations of PyTorch. Only that backend loads this."""
+"""The steps of many variables at once, as the PyTorch adapter takes them. Only that backend loads this."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,12 +7,13 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from indian_core.dynamics import StepCoefficients, velocity_step
+from indian_core.dynamics import StepCoefficients
+from indian_torch import one_by_one, together
 
 __all__ = ["step_together"]
 
 _Tensors: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""θ, m and g of one variable."""
+"""θ, g and m of one variable."""
 
 
 @torch.no_grad()
@@ -25,28 +26,10 @@ def step_together(steps: Iterable[tuple[StepCoefficients, Tensor, Tensor, Tensor
     groups: defaultdict[StepCoefficients, list[_Tensors]] = defaultdict(list)
     for coefficients, theta, velocity, gradient in steps:
         if theta.dtype.itemsize >= 4:
-            groups[coefficients].append((theta, velocity, gradient))
+            groups[coefficients].append((theta, gradient, velocity))
         else:
-            _step_rounding_once(theta, velocity, gradient, coefficients)
+            # In 16 bits the operations for many tensors would round after each.
+            one_by_one.update([theta], [gradient], [velocity], coefficients)
     for coefficients, tensors in groups.items():
-        thetas, velocities, gradients = (list(column) for column in zip(*tensors, strict=True))
-        _step_in_place(thetas, velocities, gradients, coefficients)
-
-
-def _step_in_place(
-    thetas: list[Tensor], velocities: list[Tensor], gradients: list[Tensor], c: StepCoefficients
-) -> None:
-    if c.theta_decay != 0:
-        torch._foreach_add_(velocities, thetas, alpha=c.velocity_decay)
-        torch._foreach_mul_(thetas, 1 + c.theta_decay)
-    torch._foreach_add_(thetas, velocities, alpha=c.theta_velocity)
-    torch._foreach_add_(thetas, gradients, alpha=c.theta_gradient)
-    torch._foreach_mul_(velocities, c.velocity_velocity)
-    torch._foreach_add_(velocities, gradients, alpha=c.velocity_gradient)
-
-
-def _step_rounding_once(theta: Tensor, velocity: Tensor, gradient: Tensor, c: StepCoefficients) -> None:
-    """In 16 bits the operations above would round after each, and 1 − αγ would be 1."""
-    displacement, next_velocity = velocity_step(theta.float(), velocity.float(), gradient.float(), c)
-    theta.add_(displacement)
-    velocity.copy_(next_velocity)
+        thetas, gradients, velocities = (list(column) for column in zip(*tensors, strict=True))
+        together.update(thetas, gradients, velocities, coefficients, scale=1.0)

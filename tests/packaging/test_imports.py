@@ -39,13 +39,21 @@ def test_import_loads_only_its_own_framework(
     assert modules_loaded_by(package) & FRAMEWORKS == frameworks
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_import_of_the_keras_adapter_loads_nothing_but_keras_and_the_core(
     modules_loaded_by: ModulesLoadedBy, backend: str
 ) -> None:
     # Keras comes first, since what it loads depends on its backend and on what is installed.
     loaded = modules_loaded_by("indian_tf", first="keras", KERAS_BACKEND=backend)
     assert {name for name in loaded if name not in ("indian_tf", "indian_core")} <= {"keras"}
+
+
+def test_on_its_pytorch_backend_the_keras_adapter_loads_the_pytorch_adapter_and_no_other_framework(
+    modules_loaded_by: ModulesLoadedBy,
+) -> None:
+    loaded = modules_loaded_by("indian_tf", first="keras", KERAS_BACKEND="torch")
+    assert "indian_torch" in loaded
+    assert not loaded & {"indian_jax", "jax", "optax", "tensorflow"}
 
 
 def test_core_loads_no_third_party_package_but_numpy(modules_loaded_by: ModulesLoadedBy) -> None:
