@@ -3,9 +3,10 @@
 - `indian_core.dynamics`: one step, in phase form and in velocity form;
 - `indian_core.schedules`: step sizes;
 - `indian_core.hyperparameters`: ranges, defaults and error messages;
+- `indian_core.norms`: the norms that a step may be taken in;
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
 - `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
-- `indian_core.reference`: the plain NumPy loop that the adapters are tested against.
+- `indian_core.reference`: the plain NumPy loops that the adapters are tested against.
 """
 
 from indian_core.dynamics import (
@@ -20,12 +21,13 @@ from indian_core.dynamics import (
     velocity_step,
     weight_decay_step,
 )
-from indian_core.hyperparameters import DEFAULTS, check
+from indian_core.hyperparameters import DEFAULTS, INNAPROP_DEFAULTS, check
 from indian_core.momentum_sgd import from_momentum_sgd, to_momentum_sgd
 from indian_core.schedules import Constant, LogarithmicDecay, PowerDecay, assumption_1
 
 __all__ = [
     "DEFAULTS",
+    "INNAPROP_DEFAULTS",
     "Constant",
     "LogarithmicDecay",
     "PowerDecay",

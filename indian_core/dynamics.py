@@ -83,7 +83,7 @@ def pre_form(
     alpha: Scalar,
     beta: Scalar,
     *,
-    initial_speed: Scalar = 1.0,
+    initial_speed: Scalar | None = 1.0,
     weight_decay: Scalar = 0.0,
     first: Scalar = False,
 ) -> StepCoefficients:
@@ -95,7 +95,7 @@ def pre_form(
         step_size: γ of this step, >= 0.
         alpha: α >= 0.
         beta: β > 0.
-        initial_speed: s, the initial speed: θ̇(0) = −s g₀.
+        initial_speed: s, the initial speed: θ̇(0) = −s g₀; None is s = β, which makes the first step like any other.
         weight_decay: λ >= 0.
         first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1. The velocity
             handed to a first step is zero; that the true one is (β − s) g₀ is in the coefficients.
@@ -108,14 +108,14 @@ def pre_form(
         0.5
     """
     rho = 1 - alpha * step_size
-    start = first * (beta - initial_speed)
+    start = 0.0 if initial_speed is None else first * (beta - initial_speed)
     # With no decay the terms are absent for a traced step size, too.
     decay = 0.0 if _is_zero(weight_decay) else -step_size * weight_decay
     return StepCoefficients(
         theta_decay=decay,
         velocity_decay=0.0 if _is_zero(decay) else decay * (1 / beta - alpha),
         velocity_velocity=rho,
-        velocity_gradient=rho * start - step_size * (1 - alpha * beta),
+        velocity_gradient=_plus(-step_size * (1 - alpha * beta), start, rho),
         theta_velocity=step_size,
         theta_next_velocity=0.0,
         theta_gradient=step_size * (start - beta),
@@ -127,7 +127,7 @@ def post_form(
     alpha: Scalar,
     beta: Scalar,
     *,
-    initial_speed: Scalar = 1.0,
+    initial_speed: Scalar | None = 1.0,
     weight_decay: Scalar = 0.0,
     first: Scalar = False,
 ) -> StepCoefficients:
@@ -147,7 +147,7 @@ def post_form(
         step_size: γ of this step, >= 0.
         alpha: α >= 0.
         beta: β > 0.
-        initial_speed: s, the initial speed: θ̇(0) = −s g₀.
+        initial_speed: s, the initial speed: θ̇(0) = −s g₀; None is s = β, which makes the first step like any other.
         weight_decay: λ >= 0.
         first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1.
 
@@ -162,6 +162,8 @@ def post_form(
         -2.6666666666666665
     """
     pre = pre_form(step_size, alpha, beta, initial_speed=initial_speed, weight_decay=weight_decay, first=first)
+    if initial_speed is None:
+        first, initial_speed = False, beta
     rho = pre.velocity_velocity
     # max(|ρ|, 1/4), and whether that is |ρ|, as the number 0 or 1, written with operators.
     excess = abs(rho) - _SMALLEST_DIVISOR
@@ -279,7 +281,9 @@ def weight_decay_step(theta: Array, step_size: Scalar, weight_decay: Scalar) -> 
     return (1 - step_size * weight_decay) * theta
 
 
-def initial_phase(theta: Array, gradient: Array, alpha: Scalar, beta: Scalar, initial_speed: Scalar = 1.0) -> Array:
+def initial_phase(
+    theta: Array, gradient: Array, alpha: Scalar, beta: Scalar, initial_speed: Scalar | None = 1.0
+) -> Array:
     """ψ₀ = (1 − αβ)θ₀ − (β² − βs)g₀, which gives the initial velocity θ̇(0) = −s g₀ (paper, §5.2.1, for s = 1).
 
     Example:
@@ -289,14 +293,14 @@ def initial_phase(theta: Array, gradient: Array, alpha: Scalar, beta: Scalar, in
     return phase_from_velocity(theta, initial_velocity(gradient, beta, initial_speed), alpha, beta)
 
 
-def initial_velocity(gradient: Array, beta: Scalar, initial_speed: Scalar = 1.0) -> Array:
-    """m₀ = (β − s)g₀: the velocity without the gradient's own share −βg, so that their sum is −s g₀.
+def initial_velocity(gradient: Array, beta: Scalar, initial_speed: Scalar | None = 1.0) -> Array:
+    """m₀ = (β − s)g₀: the velocity without the gradient's own share −βg, so that their sum is −s g₀; 0 for s None.
 
     Example:
         >>> initial_velocity(4.0, beta=0.5)
         -2.0
     """
-    return (beta - initial_speed) * gradient
+    return (beta - (beta if initial_speed is None else initial_speed)) * gradient
 
 
 def velocity_from_phase(theta: Array, phase: Array, alpha: Scalar, beta: Scalar) -> Array:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "DECAY",
     "DEFAULTS",
+    "INNAPROP_DEFAULTS",
     "MOMENTUM",
     "NON_NEGATIVE",
     "POSITIVE",
@@ -14,6 +16,7 @@ __all__ = [
     "Defaults",
     "Range",
     "check",
+    "check_choice",
     "check_flag",
     "check_number",
     "check_shape",
@@ -30,18 +33,30 @@ class Defaults(NamedTuple):
             ``python -m experiments defaults`` prints.
         alpha: Viscous damping α.
         beta: Newton damping β.
-        initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1).
+        initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1). None is
+            s = β: a velocity m of 0.
         weight_decay: Decay rate λ.
+        norm: The norm that the method works in, one of `indian_core.norms.NORMS`; None is the Euclidean.
+        norm_decay: σ of the RMSProp norm.
+        norm_epsilon: ε of the RMSProp and AdaGrad norms.
     """
 
     learning_rate: float = 0.1
     alpha: float = 0.25
     beta: float = 0.8
-    initial_speed: float = 1.0
+    initial_speed: float | None = 1.0
     weight_decay: float = 0.0
+    norm: str | None = None
+    norm_decay: float = 0.999
+    norm_epsilon: float = 1e-8
 
 
 DEFAULTS: Final = Defaults()
+
+INNAPROP_DEFAULTS: Final = Defaults(
+    learning_rate=1e-3, alpha=0.1, beta=0.9, initial_speed=None, weight_decay=0.01, norm="rmsprop"
+)
+"""Those of INNAprop, as published by Bolte, Boustany, Pauwels, Purica (2024)."""
 
 
 class Range(NamedTuple):
@@ -51,11 +66,13 @@ class Range(NamedTuple):
         minimum: The smallest value.
         exclusive: Whether ``minimum`` itself is left out.
         maximum: The largest value.
+        exclusive_maximum: Whether ``maximum`` itself is left out.
     """
 
     minimum: float = -math.inf
     exclusive: bool = False
     maximum: float = math.inf
+    exclusive_maximum: bool = False
 
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, numbers.Real):
@@ -66,19 +83,23 @@ class Range(NamedTuple):
             return False
         if not math.isfinite(number) or (self.exclusive and number == self.minimum):
             return False
+        if self.exclusive_maximum and number == self.maximum:
+            return False
         return self.minimum <= number <= self.maximum
 
     def __str__(self) -> str:
         if self.minimum == -math.inf:
             return "a finite number"
         if self.maximum < math.inf:
-            return f"a number in {'(' if self.exclusive else '['}{self.minimum:g}, {self.maximum:g}]"
+            start, end = "(" if self.exclusive else "[", ")" if self.exclusive_maximum else "]"
+            return f"a number in {start}{self.minimum:g}, {self.maximum:g}{end}"
         return f"a finite number {'>' if self.exclusive else '>='} {self.minimum:g}"
 
 
 NON_NEGATIVE: Final = Range(0.0)
 POSITIVE: Final = Range(0.0, exclusive=True)
 MOMENTUM: Final = Range(0.0, maximum=1.0)
+DECAY: Final = Range(0.0, maximum=1.0, exclusive_maximum=True)
 
 RANGES: Final = {
     "lr": NON_NEGATIVE,
@@ -87,11 +108,16 @@ RANGES: Final = {
     "beta": POSITIVE,
     "initial_speed": Range(),
     "weight_decay": NON_NEGATIVE,
+    "norm_decay": DECAY,
+    "norm_epsilon": NON_NEGATIVE,
 }
 
+_OPTIONAL: Final = frozenset({"initial_speed"})
+"""Those that may be None."""
 
-def check(**hyperparameters: Any) -> dict[str, float]:
-    """The hyperparameters as Python numbers, if every one lies in its range.
+
+def check(**hyperparameters: Any) -> dict[str, Any]:
+    """The hyperparameters as Python numbers, if every one lies in its range; ``initial_speed`` may be None.
 
     Args:
         **hyperparameters: Values by name, the names being keys of `RANGES`. A value is a Python or NumPy number, or an
@@ -111,7 +137,10 @@ def check(**hyperparameters: Any) -> dict[str, float]:
     """
     for name in hyperparameters.keys() - RANGES.keys():
         raise TypeError(f"a hyperparameter must be one of {', '.join(RANGES)}, got {name}")
-    return {name: check_number(name, value, RANGES[name]) for name, value in hyperparameters.items()}
+    return {
+        name: None if value is None and name in _OPTIONAL else check_number(name, value, RANGES[name])
+        for name, value in hyperparameters.items()
+    }
 
 
 def check_number(name: str, value: Any, allowed: Range) -> float:
@@ -170,6 +199,29 @@ def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
         return
     allowed = "True, False or None" if optional else "True or False"
     raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str], *, optional: bool = False) -> None:
+    """Raise an error unless ``value``, the argument ``name``, is one of the strings, or None where ``optional``.
+
+    Raises:
+        TypeError: ``value`` is no string.
+        ValueError: ``value`` is another string.
+
+    Example:
+        >>> check_choice("norm", "adam", ("rmsprop", "adagrad"), optional=True)
+        Traceback (most recent call last):
+        ...
+        ValueError: norm must be 'rmsprop', 'adagrad' or None, got 'adam'
+    """
+    if optional and value is None:
+        return
+    names = [repr(choice) for choice in choices] + (["None"] if optional else [])
+    allowed = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
 
 
 def check_shape(name: str, shape: Sequence[int | None], expected: Sequence[int | None]) -> None:

@@ -36,7 +36,7 @@ def indian(
     alpha: jax.typing.ArrayLike = DEFAULTS.alpha,
     beta: jax.typing.ArrayLike = DEFAULTS.beta,
     *,
-    initial_speed: jax.typing.ArrayLike = DEFAULTS.initial_speed,
+    initial_speed: jax.typing.ArrayLike | None = DEFAULTS.initial_speed,
     weight_decay: jax.typing.ArrayLike | None = None,
     mask: Mask | None = None,
     velocity_dtype: jax.typing.DTypeLike | None = None,
@@ -106,7 +106,8 @@ def indian(
         learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
     alpha = scalar("alpha", alpha, RANGES["alpha"])
     beta = scalar("beta", beta, RANGES["beta"])
-    initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
+    if initial_speed is not None:
+        initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
     if weight_decay is None:
         weight_decay = DEFAULTS.weight_decay
     weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])

@@ -76,7 +76,7 @@ class INDIAN(SavedExemptions, TorchSteps):
         alpha: float = DEFAULTS.alpha,
         beta: float = DEFAULTS.beta,
         *,
-        initial_speed: float = DEFAULTS.initial_speed,
+        initial_speed: float | None = DEFAULTS.initial_speed,
         weight_decay: float | None = DEFAULTS.weight_decay,
         clipnorm: float | None = None,
         clipvalue: float | None = None,

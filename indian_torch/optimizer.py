@@ -38,7 +38,8 @@ class INDIAN(VelocityOptimizer):
         lr: Step size γ >= 0; a number or a tensor of one element.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
-        initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1.
+        initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1. None: β, so that the
+            part of it that the step remembers starts at 0.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
         maximize: Maximize instead of minimize.
         foreach: Update all tensors of a group in a few calls. None: do so, unless another flag says otherwise.
@@ -77,7 +78,7 @@ class INDIAN(VelocityOptimizer):
         alpha: float | Tensor = DEFAULTS.alpha,
         beta: float | Tensor = DEFAULTS.beta,
         *,
-        initial_speed: float | Tensor = DEFAULTS.initial_speed,
+        initial_speed: float | Tensor | None = DEFAULTS.initial_speed,
         weight_decay: float | Tensor = DEFAULTS.weight_decay,
         maximize: bool = False,
         foreach: bool | None = None,

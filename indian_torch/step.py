@@ -18,7 +18,7 @@ __all__ = ["as_number", "step_group"]
 
 _HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
 
-_FLOAT = frozenset({float})
+_FLOAT_OR_NONE = frozenset({float, type(None)})
 
 _LARGEST_SCALE = 2.0**16
 """The velocity is kept as a multiple by at most this, and at least its inverse, so that nothing over- or underflows."""
@@ -102,7 +102,7 @@ def _step_with_numbers(
 ) -> None:
     """The usual path: the coefficients are Python numbers, common to many parameters."""
     values = [group[name] for name in _HYPERPARAMETERS]
-    numbers = tuple(values) if _FLOAT.issuperset(map(type, values)) else tuple(map(as_number, values))
+    numbers = tuple(values) if _FLOAT_OR_NONE.issuperset(map(type, values)) else tuple(map(as_number, values))
     plan = _plan(numbers, group["maximize"], bool(group["fused"]))
     for kind, batch in batches(group, params, grads, states, plan.scale, plan.has_kernel).items():
         how, scale, first, *_ = kind
@@ -124,7 +124,7 @@ def _step_with_numbers(
 
 
 @lru_cache(maxsize=64)
-def _plan(numbers: tuple[float, ...], maximize: bool, fused: bool) -> _Plan:
+def _plan(numbers: tuple[Any, ...], maximize: bool, fused: bool) -> _Plan:
     """The coefficients, what to multiply the velocity by, and whether the kernel can take the steps."""
     pre, post = (_coefficients(form, numbers, maximize, False) for form in (pre_form, post_form))
     first = _coefficients(pre_form, numbers, maximize, True)
@@ -145,12 +145,12 @@ def _coefficients(form: _Form, numbers: Iterable[Any], maximize: bool, first: An
     return coefficients.ascent() if maximize else coefficients
 
 
-def as_number(value: Any) -> float:
-    """The Python number of a hyperparameter: a number of any type, or a tensor or array of one element."""
-    if isinstance(value, float):
+def as_number(value: Any) -> Any:
+    """The Python number of a hyperparameter, which may be a number of any type, an array of one element, or None."""
+    if value is None or isinstance(value, float):
         return value
     return float(value.item() if hasattr(value, "item") else value)
 
 
-def _as_scalar(value: Any, dtype: torch.dtype) -> float | Tensor:
+def _as_scalar(value: Any, dtype: torch.dtype) -> float | Tensor | None:
     return value.reshape(()).to(dtype) if isinstance(value, Tensor) else as_number(value)

@@ -117,10 +117,10 @@ def test_schedules(run_in_framework: RunInFramework, schedule: Any, dtype: str, 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), COUNTERS)
 def test_logarithmic_schedule_with_the_logarithm_of_the_framework(
-    run_in_framework: RunInFramework, logarithm: Callable[[Any], Any], dtype: str, tolerance: float
+    run_in_framework: RunInFramework, namespace: Any, dtype: str, tolerance: float
 ) -> None:
     schedule = LogarithmicDecay(0.1, power=1.5)
-    (actual,) = run_in_framework(lambda k: schedule(k, log=logarithm), [STEPS.astype(dtype)])
+    (actual,) = run_in_framework(lambda k: schedule(k, log=namespace.log), [STEPS.astype(dtype)])
     np.testing.assert_allclose(actual, [schedule(int(k)) for k in STEPS], rtol=tolerance)
 
 

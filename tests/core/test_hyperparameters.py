@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 
 from indian_core.hyperparameters import (
     DEFAULTS,
+    INNAPROP_DEFAULTS,
     RANGES,
+    Defaults,
     Range,
     check,
+    check_choice,
     check_flag,
     check_number,
     check_whole_number,
 )
+from indian_core.norms import NORMS
 
 RANGE_OF = {
     "lr": "a finite number >= 0",
@@ -26,6 +30,8 @@ RANGE_OF = {
     "beta": "a finite number > 0",
     "initial_speed": "a finite number",
     "weight_decay": "a finite number >= 0",
+    "norm_decay": "a number in [0, 1)",
+    "norm_epsilon": "a finite number >= 0",
 }
 
 names = pytest.mark.parametrize("name", RANGE_OF)
@@ -46,8 +52,15 @@ def test_these_are_all_the_hyperparameters() -> None:
     assert RANGES.keys() == RANGE_OF.keys()
 
 
-def test_defaults_are_in_range() -> None:
-    check(**DEFAULTS._asdict())
+@pytest.mark.parametrize("defaults", [DEFAULTS, INNAPROP_DEFAULTS])
+def test_defaults_are_in_range(defaults: Defaults) -> None:
+    values = defaults._asdict()
+    check_choice("norm", values.pop("norm"), NORMS, optional=True)
+    check(**values)
+
+
+def test_an_initial_speed_may_be_none() -> None:
+    assert check(initial_speed=None) == {"initial_speed": None}
 
 
 @names
@@ -69,7 +82,7 @@ def test_too_large_for_a_float(name: str, value: Any) -> None:
 @names
 @pytest.mark.parametrize(
     "value",
-    ["0.1", b"1", None, [0.1], (0.1,), {}, True, False, 0.1 + 0j, Decimal("0.1"), ..., int, np.ndarray],
+    ["0.1", b"1", [0.1], (0.1,), {}, True, False, 0.1 + 0j, Decimal("0.1"), ..., int, np.ndarray],
     ids=repr,
 )
 def test_wrong_type(name: str, value: Any) -> None:
@@ -147,6 +160,8 @@ def test_out_of_range_in_an_array(make_array: Callable[[Any], Any], value: float
     ids=repr,
 )
 def test_accepted_numbers(name: str, value: Any) -> None:
+    if name == "norm_decay":
+        value = type(value)(0) if value >= 1 else value
     check(**{name: value})
 
 
@@ -203,6 +218,29 @@ def test_whole_number_of_the_wrong_type(value: Any) -> None:
 def test_negative_whole_number(value: Any) -> None:
     with pytest.raises(ValueError, match=r"steps must be an integer >= 0, got .*-"):
         check_whole_number("steps", value)
+
+
+@pytest.mark.parametrize("value", [1.0, 2.0, np.float64(1)], ids=repr)
+def test_an_exclusive_maximum_is_left_out(value: float) -> None:
+    with pytest.raises(ValueError, match=r"norm_decay must be a number in \[0, 1\), got "):
+        check(norm_decay=value)
+
+
+def test_accepted_choices() -> None:
+    check_choice("norm", "adagrad", NORMS)
+    check_choice("norm", None, NORMS, optional=True)
+
+
+@pytest.mark.parametrize("value", [1, b"rmsprop", ["rmsprop"], None], ids=repr)
+def test_choice_of_the_wrong_type(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"norm must be 'rmsprop' or 'adagrad', got .* of type"):
+        check_choice("norm", value, NORMS)
+
+
+@pytest.mark.parametrize("value", ["", "RMSprop", "adam"])
+def test_choice_of_another_string(value: str) -> None:
+    with pytest.raises(ValueError, match=f"norm must be 'rmsprop', 'adagrad' or None, got '{value}'"):
+        check_choice("norm", value, NORMS, optional=True)
 
 
 def test_accepted_flags() -> None:

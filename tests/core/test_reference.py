@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indian_core.reference import PhaseForm, trajectory
+from indian_core.norms import NORMS
+from indian_core.reference import PhaseForm, PublishedINNAprop, trajectory
 
 ALPHA, BETA = 0.5, 0.1
 CURVATURE = np.array([1.0, 10.0, 100.0])
@@ -155,3 +156,58 @@ def test_a_bad_step_is_refused_and_changes_nothing(gradient: Any, step_size: flo
         form.step(gradient, step_size)
     assert form.phase is None
     assert form.theta.tolist() == [1, 1]
+
+
+INNAPROP = {"alpha": 0.1, "beta": 0.9, "norm_decay": 0.99, "norm_epsilon": 1.0, "weight_decay": 0.01}
+
+
+@pytest.mark.parametrize("step_size", [0.01, 0.3, lambda k: 0.5 / math.sqrt(k + 1)], ids=["small", "large", "schedule"])
+def test_in_the_rmsprop_norm_the_phase_form_is_innaprop_as_published(step_size: Any) -> None:
+    """As long as γ < β; from rest, ψ₀ = (1 − αβ)θ₀."""
+    start = np.array([1.0, -2.0, 3.0])
+    ours = trajectory(quadratic_gradient, start, step_size, 300, norm="rmsprop", initial_speed=None, **INNAPROP)
+    published = trajectory(quadratic_gradient, start, step_size, 300, method=PublishedINNAprop, **INNAPROP)
+    np.testing.assert_allclose(ours.theta, published.theta, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(ours.phase, published.phase, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(ours.phase[0], (1 - 0.09) * start)
+
+
+def test_at_a_step_size_of_beta_the_phase_form_goes_on_and_the_published_rule_ends() -> None:
+    start = np.array([1.0, -2.0, 3.0])
+    ours = trajectory(quadratic_gradient, start, 0.9, 10, norm="rmsprop", initial_speed=None, **INNAPROP)
+    assert np.isfinite(ours.theta).all()
+    with pytest.raises(ZeroDivisionError):
+        trajectory(quadratic_gradient, start, 0.9, 10, method=PublishedINNAprop, **INNAPROP)
+
+
+def test_near_a_step_size_of_beta_the_published_rule_loses_digits() -> None:
+    start, near = np.array([1.0, -2.0, 3.0]), 0.9 * (1 - 1e-12)
+    at_beta, ours = (
+        trajectory(quadratic_gradient, start, step_size, 10, norm="rmsprop", initial_speed=None, **INNAPROP).theta
+        for step_size in (0.9, near)
+    )
+    published = trajectory(quadratic_gradient, start, near, 10, method=PublishedINNAprop, **INNAPROP).theta
+    np.testing.assert_allclose(ours, at_beta, rtol=1e-8)
+    assert np.abs(published / at_beta - 1).max() > 1e-6
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_with_alpha_beta_one_a_norm_makes_preconditioned_gradient_descent(norm: str) -> None:
+    """The gradient has no part in the velocity then, and from rest there is none."""
+    theta, run = (
+        np.array([1.0, -2.0, 3.0]),
+        PhaseForm(np.array([1.0, -2.0, 3.0]), alpha=2.0, beta=0.5, initial_speed=None, norm=norm, norm_decay=0.9),
+    )
+    squares = np.zeros(3)
+    for k in range(1, 30):
+        gradient = quadratic_gradient(theta, k)
+        squares = 0.9 * squares + 0.1 * gradient**2 if norm == "rmsprop" else squares + gradient**2
+        mean = squares / (1 - 0.9**k) if norm == "rmsprop" else squares
+        run.step(gradient, 0.02)
+        theta = theta - 0.02 * 0.5 * gradient / (np.sqrt(mean) + 1e-8)
+        np.testing.assert_allclose(run.theta, theta, rtol=1e-11)
+
+
+def test_a_norm_of_another_name() -> None:
+    with pytest.raises(ValueError, match="norm must be 'rmsprop', 'adagrad' or None, got 'adam'"):
+        PhaseForm(np.array([1.0]), norm="adam")

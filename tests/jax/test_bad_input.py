@@ -99,8 +99,8 @@ def test_out_of_range(assert_refused, function, name):
 @pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "weight_decay"])
 @pytest.mark.parametrize("value", [None, optax.constant_schedule(0.1)], ids=["None", "schedule"])
 def test_value_that_other_arguments_take(assert_refused, name, value):
-    if name == "weight_decay" and value is None:
-        assert indian(weight_decay=None)
+    if name in ("weight_decay", "initial_speed") and value is None:
+        assert indian(**{name: None})
         return
     assert_refused(indian, name, value, TypeError)
 

@@ -83,8 +83,8 @@ def test_a_class_of_schedules_is_no_learning_rate():
     _check(INDIAN, "learning_rate", PowerDecay, TypeError, NON_NEGATIVE)
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "learning_rate"])
-def test_the_hyperparameters_of_the_method_but_weight_decay_must_not_be_none(name):
+@pytest.mark.parametrize("name", ["alpha", "beta", "learning_rate"])
+def test_hyperparameters_that_must_not_be_none(name):
     _check(INDIAN, name, None, TypeError, RANGES[name])
 
 

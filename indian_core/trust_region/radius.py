@@ -1,0 +1,111 @@
+"""Acceptance of a step, and the radius after it."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy
+
+from indian_core.trust_region.report import Termination
+
+__all__ = ["ROUNDING", "Verdict", "judge", "rounding_error"]
+
+Scalar: TypeAlias = Any
+"""A Python number, or an array of any framework with no dimensions."""
+
+ROUNDING = 10.0
+"""Units in the last place to which a loss is taken to be known."""
+
+
+class Verdict(NamedTuple):
+    """What becomes of a step.
+
+    Attributes:
+        ratio: (loss − trial loss) / model decrease; 1 within rounding.
+        accepted: Whether the parameters take the step.
+        within_rounding: Whether both decreases are within the rounding error of the loss.
+        radius: Δ for the next step.
+    """
+
+    ratio: Scalar
+    accepted: Scalar
+    within_rounding: Scalar
+    radius: Scalar
+
+
+def rounding_error(loss: Scalar, trial_loss: Scalar, eps: float, *, xp: Any = numpy) -> Scalar:
+    """The error to which the difference of two losses is known: `ROUNDING` units in the last place of the larger.
+
+    Args:
+        loss: One loss.
+        trial_loss: The other.
+        eps: The distance from 1 to the next number in the dtype of the loss.
+        xp: Namespace of the scalars.
+
+    Example:
+        >>> float(rounding_error(-2.0, 1.0, 0.5))
+        10.0
+    """
+    first, second = xp.abs(loss), xp.abs(trial_loss)
+    return ROUNDING * eps * xp.where(first > second, first, second)
+
+
+def judge(
+    loss: Scalar,
+    trial_loss: Scalar,
+    model_decrease: Scalar,
+    radius: Scalar,
+    termination: Scalar,
+    *,
+    max_radius: float,
+    accept_ratio: float,
+    expand_ratio: float,
+    expand_factor: float,
+    shrink_factor: float,
+    eps: float,
+    xp: Any = numpy,
+) -> Verdict:
+    """Compare the decrease of the loss with that of the model.
+
+    The rule of the method: a step whose ratio is at least η₁ is accepted; the radius grows to min(γ₁Δ, Δ_max) where the
+    ratio exceeds η₂, stays between the two, and shrinks to Δ/γ₂ below η₁. A ratio that is not finite, as where the trial
+    loss is NaN or infinite, rejects the step.
+
+    Near a minimum both decreases fall below the rounding error of the loss, and their quotient says nothing. The ratio
+    then counts as 1, as Conn, Gould, Toint, "Trust Region Methods" (2000), §17.4.2 propose, with two restrictions: the
+    step is accepted only if the loss has not grown, so that an accepted step never raises it; and the radius grows only
+    after a step to the boundary, from where a longer one may be told from rounding errors.
+
+    Args:
+        loss: L(w).
+        trial_loss: L(w + s), on the same batch.
+        model_decrease: −(gᵀs + ½ sᵀBs).
+        radius: Δ.
+        termination: The `Termination` of the search for the step.
+        max_radius: Δ_max.
+        accept_ratio: η₁.
+        expand_ratio: η₂.
+        expand_factor: γ₁.
+        shrink_factor: γ₂.
+        eps: The distance from 1 to the next number in the dtype of the loss.
+        xp: Namespace of the scalars.
+
+    Example:
+        >>> rules = dict(max_radius=1.0, accept_ratio=0.1, expand_ratio=0.9, expand_factor=2.0, shrink_factor=4.0)
+        >>> verdict = judge(3.0, 1.0, 2.0, 0.25, Termination.BOUNDARY, eps=1e-16, **rules)
+        >>> float(verdict.ratio), bool(verdict.accepted), float(verdict.radius)
+        (1.0, True, 0.5)
+    """
+    decrease = loss - trial_loss
+    error = rounding_error(loss, trial_loss, eps, xp=xp)
+    within_rounding = (xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error)
+    # A model that does not fall is no model: by rounding errors, or not finite.
+    falls = model_decrease > 0
+    ratio = decrease / xp.where(falls, model_decrease, 1.0)
+    ratio = xp.where(within_rounding, 1.0 + 0.0 * ratio, xp.where(falls, ratio, float("nan") * ratio))
+    good = xp.isfinite(ratio) & (ratio >= accept_ratio)
+    on_boundary = (termination == Termination.BOUNDARY) | (termination == Termination.NEGATIVE_CURVATURE)
+    grows = (ratio > expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
+    grown = xp.where(expand_factor * radius < max_radius, expand_factor * radius, max_radius + 0.0 * radius)
+    # A radius that somebody has set beyond the maximum is not cut where the rule lets it stay or grow.
+    grown = xp.where(grown > radius, grown, radius)
+    next_radius = xp.where(good, xp.where(grows, grown, radius), radius / shrink_factor)
+    return Verdict(ratio, good & (trial_loss <= loss), within_rounding, next_radius)
