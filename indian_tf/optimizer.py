@@ -1,26 +1,24 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
-import inspect
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from indian_core.dynamics import StepCoefficients, phase_from_velocity, pre_form
-from indian_core.hyperparameters import DEFAULTS, check, check_shape, check_started
+from indian_core.dynamics import StepCoefficients, pre_form
 from indian_tf import in_place
-from indian_tf.arguments import checked, checked_learning_rate
-from indian_tf.config import check_keys
 from indian_tf.dtypes import at_least_float32
-from indian_tf.saved_exemptions import SavedExemptions
+from indian_tf.gradient_shapes import CheckedGradientShapes
+from indian_tf.hyperparameters import Hyperparameters
+from indian_tf.phase import PhaseOnRequest
 from indian_tf.torch_steps import TorchSteps
 
 __all__ = ["INDIAN", "INNA"]
 
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(SavedExemptions, TorchSteps):
+class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, TorchSteps):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -70,42 +68,6 @@ class INDIAN(SavedExemptions, TorchSteps):
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = DEFAULTS.learning_rate,
-        alpha: float = DEFAULTS.alpha,
-        beta: float = DEFAULTS.beta,
-        *,
-        initial_speed: float | None = DEFAULTS.initial_speed,
-        weight_decay: float | None = DEFAULTS.weight_decay,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str = "indian",
-        **kwargs: Any,
-    ) -> None:
-        numbers = check(alpha=alpha, beta=beta, initial_speed=initial_speed)
-        shared = checked(
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-        )
-        super().__init__(learning_rate=checked_learning_rate(learning_rate), name=name, **shared, **kwargs)
-        self.alpha = numbers["alpha"]
-        self.beta = numbers["beta"]
-        self.initial_speed = numbers["initial_speed"]
-
     def build(self, variables: list[Any]) -> None:
         """Create the velocity of each variable, and the vector of their step counts."""
         if self.built:
@@ -114,17 +76,6 @@ class INDIAN(SavedExemptions, TorchSteps):
         self._velocities = self.add_optimizer_variables(variables, "velocity")
         # Assigned to as the count of iterations is: outside of the updates that a distribution strategy makes.
         self._steps = self.add_variable((len(variables),), dtype="int", aggregation="only_first_replica", name="steps")
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Take one step of each variable, as every Keras optimizer does.
-
-        Raises:
-            ValueError: A gradient is not of its variable's shape.
-        """
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        for gradient, variable in zip(grads, variables, strict=False):
-            _check_shape(gradient, variable)
-        super().apply(grads, None if trainable_variables is None else variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step of one variable."""
@@ -165,50 +116,6 @@ class INDIAN(SavedExemptions, TorchSteps):
         # Not of the variable that a step is given: on TensorFlow that is TensorFlow's own, with a name of its own.
         return bool(self.weight_decay) and self._use_weight_decay(self._trainable_variables[index])
 
-    def phase(self, variable: Any) -> Any:
-        """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
-
-        Raises:
-            ValueError: The variable has not taken a step (ψ₀ depends on its first gradient), or is not one that the
-                optimizer was built with.
-
-        Example:
-            >>> import keras
-            >>> from indian_tf import INDIAN
-            >>> variable = keras.Variable([1.0])
-            >>> optimizer = INDIAN(learning_rate=0.5, alpha=1.0, beta=0.5)
-            >>> optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])
-            >>> keras.ops.convert_to_numpy(optimizer.phase(variable)).tolist()
-            [0.5]
-        """
-        index = next((i for i, known in enumerate(self._trainable_variables) if known is variable), None)
-        if index is None:
-            raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
-        check_started("variable", int(ops.convert_to_numpy(self._steps)[index]))
-        dtype, velocity = at_least_float32(variable.dtype), self._velocities[index]
-        phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
-        return ops.stop_gradient(ops.cast(phase, variable.dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return super().get_config() | {
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "initial_speed": self.initial_speed,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "INDIAN":
-        """The optimizer of a config; that of an empty one, which Keras makes of a name, has the defaults.
-
-        Raises:
-            ValueError: A key is missing or unknown.
-        """
-        if config:
-            arguments = inspect.signature(INDIAN).parameters
-            check_keys(cls.__name__, config, [name for name in arguments if name != "kwargs"])
-        return super().from_config(config, custom_objects)
-
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Nothing: the step itself decays θ and the velocity together, where Keras would shrink θ alone."""
 
@@ -217,12 +124,3 @@ INNA = INDIAN
 
 # Names for `compile`, beside the registered one, in the two spellings that the names of Keras' own classes have.
 keras.saving.get_custom_objects().update(dict.fromkeys(("indian", "INDIAN", "inna", "INNA"), INDIAN))
-
-
-def _check_shape(gradient: Any, variable: Any) -> None:
-    """Raise an error if it is known that a gradient has not its variable's shape: arithmetic would broadcast it."""
-    shape = getattr(gradient, "shape", None)
-    if shape is None or getattr(shape, "rank", 0) is None or shape == variable.shape:
-        return
-    # A size that TensorFlow learns only when the graph runs is None here.
-    check_shape(f"the gradient of {getattr(variable, 'path', variable.name)}", shape, variable.shape)
