@@ -37,7 +37,7 @@ class Hyperparameters(NamedTuple):
         shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
         tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
         max_iterations: Iterations of the subproblem at most, >= 1. The paper gives none.
-        decay: σ of RMSProp, in [0, 1].
+        decay: σ of RMSProp, in [0, 1).
         epsilon: ε > 0 of the norm.
     """
 
@@ -111,7 +111,9 @@ def check(hyperparameters: Hyperparameters) -> Hyperparameters:
     _check_choice("subproblem", given.subproblem, SUBPROBLEMS)
     if given.shrink_factor is None:
         given = given._replace(shrink_factor=default_shrink_factor(given.norm))
-    numbers = {name: check_number(name, getattr(given, name), allowed) for name, allowed in RANGES.items()}
+    numbers: dict[str, Any] = {
+        name: check_number(name, getattr(given, name), allowed) for name, allowed in RANGES.items()
+    }
     if numbers["decay"] >= 1:
         raise ValueError(f"decay must be a number in [0, 1), got {numbers['decay']!r}")
     check_whole_number("max_iterations", given.max_iterations)

@@ -1,8 +1,8 @@
 """The quadratic model m(s) = gᵀs + ½ sᵀBs in the ellipsoid ‖s‖ <= Δ: its decrease, and the steps known in closed form.
 
-‖s‖ = √(sᵀAs) is the norm of steps and ‖g‖ = √(gᵀA⁻¹g) its dual, both from `indian_core.norms`. Functions take and return
-scalars; the vectors stay with the caller. Sources: Conn, Gould, Toint, "Trust Region Methods" (2000), chapters 6 and 7;
-Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized Newton methods" (2019).
+‖s‖ = √(sᵀAs) is the norm of steps and ‖g‖ = √(gᵀA⁻¹g) its dual, both from `indian_core.norms`. Functions take and
+return scalars; the vectors stay with the caller. Sources: Conn, Gould, Toint, "Trust Region Methods" (2000), chapters 6
+and 7; Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized Newton methods" (2019).
 """
 
 from typing import Any, TypeAlias
@@ -52,7 +52,7 @@ def first_order_length(gradient_norm: Scalar, radius: Scalar, *, xp: Any = numpy
         0.1
     """
     positive = gradient_norm > 0
-    return xp.where(positive, radius / xp.where(positive, gradient_norm, 1.0), 0.0 * gradient_norm)
+    return xp.where(positive, radius / xp.where(positive, gradient_norm, 1.0), 0.0)
 
 
 def cauchy_length(gradient_norm: Scalar, curvature: Scalar, radius: Scalar, *, xp: Any = numpy) -> Scalar:
@@ -110,7 +110,7 @@ def eigenpoint_decrease(
     """
     slope = xp.where(gradient_dot_direction > 0, -gradient_dot_direction, gradient_dot_direction)
     decrease = model_decrease(radius * slope, radius * radius * curvature)
-    return xp.where(curvature < 0, decrease, 0.0 * decrease)
+    return xp.where(curvature < 0, decrease, 0.0)
 
 
 def distance_to_boundary(
@@ -132,7 +132,7 @@ def distance_to_boundary(
     # The difference of two squares, as a product: near the boundary it is small.
     step_norm = xp.sqrt(step_squared)
     room = (radius - step_norm) * (radius + step_norm)
-    room = xp.where(room > 0, room, 0.0 * room)
+    room = xp.where(room > 0, room, 0.0)
     root = xp.sqrt(step_dot_direction * step_dot_direction + direction_squared * room)
     # Of the two forms of the same root, the one that adds numbers of one sign.
     outward = step_dot_direction > 0
@@ -160,5 +160,5 @@ def admissible_multiple(
         (1.0, -0.5)
     """
     outside = step_norm > radius
-    size = xp.where(outside, (1 - 4 * eps) * radius / xp.where(outside, step_norm, 1.0), 1.0 + 0.0 * step_norm)
+    size = xp.where(outside, (1 - 4 * eps) * radius / xp.where(outside, step_norm, 1.0), 1.0)
     return xp.where(gradient_dot_step > 0, -size, size)

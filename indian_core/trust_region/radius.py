@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
+from indian_core.trust_region.hyperparameters import Hyperparameters
 from indian_core.trust_region.report import Termination
 
 __all__ = ["ROUNDING", "Verdict", "judge", "rounding_error"]
@@ -31,21 +32,19 @@ class Verdict(NamedTuple):
     radius: Scalar
 
 
-def rounding_error(loss: Scalar, trial_loss: Scalar, eps: float, *, xp: Any = numpy) -> Scalar:
-    """The error to which the difference of two losses is known: `ROUNDING` units in the last place of the larger.
+def rounding_error(loss: Scalar, eps: float, *, xp: Any = numpy) -> Scalar:
+    """The error to which a loss is known: `ROUNDING` units in the last place; 0 for one that is not finite.
 
     Args:
-        loss: One loss.
-        trial_loss: The other.
+        loss: L(w).
         eps: The distance from 1 to the next number in the dtype of the loss.
         xp: Namespace of the scalars.
 
     Example:
-        >>> float(rounding_error(-2.0, 1.0, 0.5))
+        >>> float(rounding_error(-2.0, 0.5))
         10.0
     """
-    first, second = xp.abs(loss), xp.abs(trial_loss)
-    return ROUNDING * eps * xp.where(first > second, first, second)
+    return ROUNDING * eps * xp.where(xp.isfinite(loss), xp.abs(loss), 0.0)
 
 
 def judge(
@@ -54,20 +53,16 @@ def judge(
     model_decrease: Scalar,
     radius: Scalar,
     termination: Scalar,
+    hyperparameters: Hyperparameters,
     *,
-    max_radius: float,
-    accept_ratio: float,
-    expand_ratio: float,
-    expand_factor: float,
-    shrink_factor: float,
     eps: float,
     xp: Any = numpy,
 ) -> Verdict:
     """Compare the decrease of the loss with that of the model.
 
     The rule of the method: a step whose ratio is at least η₁ is accepted; the radius grows to min(γ₁Δ, Δ_max) where the
-    ratio exceeds η₂, stays between the two, and shrinks to Δ/γ₂ below η₁. A ratio that is not finite, as where the trial
-    loss is NaN or infinite, rejects the step.
+    ratio exceeds η₂, stays between the two, and shrinks to Δ/γ₂ below η₁. A ratio that is not finite, as where the
+    trial loss is NaN or infinite, rejects the step.
 
     Near a minimum both decreases fall below the rounding error of the loss, and their quotient says nothing. The ratio
     then counts as 1, as Conn, Gould, Toint, "Trust Region Methods" (2000), §17.4.2 propose, with two restrictions: the
@@ -80,32 +75,31 @@ def judge(
         model_decrease: −(gᵀs + ½ sᵀBs).
         radius: Δ.
         termination: The `Termination` of the search for the step.
-        max_radius: Δ_max.
-        accept_ratio: η₁.
-        expand_ratio: η₂.
-        expand_factor: γ₁.
-        shrink_factor: γ₂.
+        hyperparameters: With η₁, η₂, γ₁, γ₂ and Δ_max, as from `indian_core.trust_region.check`.
         eps: The distance from 1 to the next number in the dtype of the loss.
         xp: Namespace of the scalars.
 
     Example:
-        >>> rules = dict(max_radius=1.0, accept_ratio=0.1, expand_ratio=0.9, expand_factor=2.0, shrink_factor=4.0)
-        >>> verdict = judge(3.0, 1.0, 2.0, 0.25, Termination.BOUNDARY, eps=1e-16, **rules)
+        >>> from indian_core.trust_region import check
+        >>> rules = check(Hyperparameters(max_radius=1.0, expand_factor=2.0))
+        >>> verdict = judge(3.0, 1.0, 2.0, 0.25, Termination.BOUNDARY, rules, eps=1e-16)
         >>> float(verdict.ratio), bool(verdict.accepted), float(verdict.radius)
         (1.0, True, 0.5)
     """
+    rules = hyperparameters
     decrease = loss - trial_loss
-    error = rounding_error(loss, trial_loss, eps, xp=xp)
+    error = rounding_error(loss, eps, xp=xp)
     within_rounding = (xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error)
     # A model that does not fall is no model: by rounding errors, or not finite.
     falls = model_decrease > 0
     ratio = decrease / xp.where(falls, model_decrease, 1.0)
-    ratio = xp.where(within_rounding, 1.0 + 0.0 * ratio, xp.where(falls, ratio, float("nan") * ratio))
-    good = xp.isfinite(ratio) & (ratio >= accept_ratio)
+    ratio = xp.where(within_rounding, 1.0, xp.where(falls, ratio, float("nan")))
+    good = xp.isfinite(ratio) & (ratio >= rules.accept_ratio)
     on_boundary = (termination == Termination.BOUNDARY) | (termination == Termination.NEGATIVE_CURVATURE)
-    grows = (ratio > expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
-    grown = xp.where(expand_factor * radius < max_radius, expand_factor * radius, max_radius + 0.0 * radius)
+    grows = (ratio > rules.expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
+    grown = rules.expand_factor * radius
+    grown = xp.where(grown < rules.max_radius, grown, rules.max_radius)
     # A radius that somebody has set beyond the maximum is not cut where the rule lets it stay or grow.
     grown = xp.where(grown > radius, grown, radius)
-    next_radius = xp.where(good, xp.where(grows, grown, radius), radius / shrink_factor)
+    next_radius = xp.where(good, xp.where(grows, grown, radius), radius / rules.shrink_factor)
     return Verdict(ratio, good & (trial_loss <= loss), within_rounding, next_radius)

@@ -11,8 +11,8 @@ keeps the scalars. One run is::
         state, momentum = next_direction(state, rᵀA⁻¹r, max_iterations)
         d = momentum d − A⁻¹r
 
-after which r = g + Bs. The first iterate is the Cauchy point, and every later one lowers the model further. sᵀAd and dᵀAd
-are to be measured: the recursions that hold for them in exact arithmetic go astray as rounding errors take the
+after which r = g + Bs. The first iterate is the Cauchy point, and every later one lowers the model further. sᵀAd and
+dᵀAd are to be measured: the recursions that hold for them in exact arithmetic go astray as rounding errors take the
 conjugacy of the directions away, and then the step leaves the ellipsoid.
 
 Sources: Steihaug, "The conjugate gradient method and trust regions in large scale optimization" (1983); Conn, Gould,
@@ -63,8 +63,8 @@ def residual_target(gradient_norm: Scalar, tolerance: float, *, eps: float, xp: 
         >>> float(residual_target(2.0, 0.5, eps=1e-16)), float(residual_target(0.25, 0.5, eps=1e-16))
         (1.0, 0.0625)
     """
-    factor = xp.where(gradient_norm < tolerance, gradient_norm, tolerance + 0.0 * gradient_norm)
-    return gradient_norm * xp.where(factor > eps, factor, eps + 0.0 * factor)
+    factor = xp.where(gradient_norm < tolerance, gradient_norm, tolerance)
+    return gradient_norm * xp.where(factor > eps, factor, eps)
 
 
 def start(residual_squared: Scalar, *, tolerance: float, eps: float, xp: Any = numpy) -> SteihaugState:
@@ -122,7 +122,7 @@ def step_length(
     grown = state.step_squared + length * (2 * step_dot_direction + length * direction_squared)
     return (
         state._replace(
-            step_squared=xp.where(inside, grown, radius * radius + 0.0 * grown),
+            step_squared=xp.where(inside, grown, radius * radius),
             termination=xp.where(xp.isfinite(curvature), end, int(Termination.NOT_FINITE)),
         ),
         length,

@@ -1,0 +1,29 @@
+"""The ellipsoidal trust region: a second-order method with the norms of RMSProp and AdaGrad.
+
+At parameters w, with gradient g, curvature B and the positive diagonal A of a norm (`indian_core.norms`), a step is::
+
+    s      ≈ argmin  gᵀs + ½ sᵀBs   subject to   √(sᵀAs) <= Δ
+    ratio  = (L(w) − L(w + s)) / −(gᵀs + ½ sᵀBs)
+    w      ← w + s  if the ratio is large enough
+
+and the radius Δ follows the ratio. Source: Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized
+Newton methods" (2019).
+
+- `indian_core.trust_region.hyperparameters`: names, defaults, ranges and error messages;
+- `indian_core.trust_region.model`: the model's decrease, the first-order step, the Cauchy point;
+- `indian_core.trust_region.steihaug`: the step by preconditioned conjugate gradients;
+- `indian_core.trust_region.lanczos`: the step by Lanczos, which finds negative curvature;
+- `indian_core.trust_region.tridiagonal`: the small problem of Lanczos, solved exactly;
+- `indian_core.trust_region.radius`: acceptance of a step, and the next radius;
+- `indian_core.trust_region.report`: what a step reports;
+- `indian_core.trust_region.reference`: the plain NumPy loop that the adapters are tested against.
+
+The core keeps scalars and decisions, an adapter the vectors. Scalars may be Python or NumPy numbers, or arrays without
+dimensions of the namespace ``xp`` (`numpy`, `torch`, `jax.numpy`, `keras.ops`); no function branches on a value, so
+that a program can be compiled from them. ``eps`` is the distance from 1 to the next number in a dtype.
+"""
+
+from indian_core.trust_region.hyperparameters import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region.report import Report, Termination
+
+__all__ = ["DEFAULTS", "Hyperparameters", "Report", "Termination", "check"]

@@ -1,0 +1,240 @@
+"""The plain NumPy loop over the trust region: the oracle that every adapter is tested against.
+
+Nothing here is fast: it is the method, written down with vectors of one array.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from indian_core import norms
+from indian_core.hyperparameters import check_whole_number
+from indian_core.trust_region import lanczos, model, steihaug
+from indian_core.trust_region.hyperparameters import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region.radius import judge
+from indian_core.trust_region.report import Report, Termination
+
+__all__ = ["Step", "Trajectory", "minimize", "solve"]
+
+FloatArray: TypeAlias = npt.NDArray[Any]
+Product: TypeAlias = Callable[[FloatArray], FloatArray]
+
+
+class Step(NamedTuple):
+    """A solution of the subproblem.
+
+    Attributes:
+        step: s.
+        model_decrease: −(gᵀs + ½ sᵀBs).
+        iterations: Iterations of the method that found it.
+        termination: How that method ended.
+        negative_curvature: Whether it met a direction of curvature <= 0.
+        products: With B, that were made.
+    """
+
+    step: FloatArray
+    model_decrease: Any
+    iterations: int
+    termination: Termination
+    negative_curvature: bool
+    products: int
+
+
+class Trajectory(NamedTuple):
+    """The iterates of one run.
+
+    Attributes:
+        theta: w₀ … w_n, an array of shape (n + 1, size of w).
+        reports: Of the n steps.
+    """
+
+    theta: FloatArray
+    reports: list[Report]
+
+
+def solve(
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+) -> Step:
+    """The step that minimizes the model in the ellipsoid, by the method that is chosen.
+
+    Args:
+        gradient: g, a vector.
+        product: v ↦ Bv.
+        diagonal: A, of g's shape.
+        radius: Δ.
+        loss: L(w), for its rounding error.
+        chosen: As from `check`.
+    """
+    if chosen.curvature == "none":
+        length = model.first_order_length(norms.dual_norm(gradient, diagonal), radius)
+        return _measured(-length * norms.preconditioned(gradient, diagonal), gradient, None, diagonal, radius)
+    method = _steihaug if chosen.subproblem == "steihaug" else _lanczos
+    return method(gradient, product, diagonal, radius, loss, chosen)
+
+
+def _steihaug(
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+) -> Step:
+    eps = np.finfo(gradient.dtype).eps
+    step, residual = np.zeros_like(gradient), gradient
+    direction = -norms.preconditioned(gradient, diagonal)
+    state = steihaug.start(norms.dual_norm(gradient, diagonal) ** 2, tolerance=chosen.tolerance, eps=eps)
+    while state.termination == Termination.RUNNING:
+        image = product(direction)
+        state, length = steihaug.step_length(
+            state,
+            norms.inner_product(direction, image),
+            norms.inner_product(step, direction, diagonal),
+            norms.inner_product(direction, direction, diagonal),
+            radius,
+        )
+        step = step + length * direction
+        residual = residual + length * image
+        state, momentum = steihaug.next_direction(
+            state, norms.dual_norm(residual, diagonal) ** 2, chosen.max_iterations
+        )
+        direction = momentum * direction - norms.preconditioned(residual, diagonal)
+    found = _measured(step, gradient, residual - gradient, diagonal, radius)
+    return found._replace(
+        iterations=int(state.iterations),
+        termination=Termination(int(state.termination)),
+        negative_curvature=bool(state.termination == Termination.NEGATIVE_CURVATURE),
+        products=int(state.iterations),
+    )
+
+
+def _lanczos(
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+) -> Step:
+    eps = np.finfo(gradient.dtype).eps
+
+    def run(start: FloatArray, gradient_norm: Any, wanted: Any) -> lanczos.LanczosState:
+        state = lanczos.start_lanczos(
+            gradient_norm, chosen.max_iterations, tolerance=chosen.tolerance, eps=eps, wanted=wanted
+        )
+        before, vector, coupling = np.zeros_like(start), start, 0.0
+        while state.termination == Termination.RUNNING:
+            rest = norms.preconditioned(product(vector), diagonal) - coupling * before
+            entry = norms.inner_product(rest, vector, diagonal)
+            rest = rest - entry * vector
+            coupling = norms.norm(rest, diagonal)
+            state = lanczos.extend(state, entry, coupling, radius, tolerance=chosen.tolerance, eps=eps)
+            before, vector = vector, lanczos.normalized(coupling) * rest
+        return state
+
+    gradient_norm = norms.dual_norm(gradient, diagonal)
+    start = lanczos.normalized(gradient_norm) * norms.preconditioned(gradient, diagonal)
+    first = run(start, gradient_norm, gradient_norm != 0)
+    probe = lanczos.probe(np.arange(gradient.size)).astype(gradient.dtype) / np.sqrt(diagonal)
+    probe = lanczos.normalized(norms.norm(probe, diagonal)) * probe
+    second = run(probe, 0 * gradient_norm, lanczos.needs_probe(first, loss, eps=eps))
+    state, escaped = lanczos.choose(first, second)
+    coefficients = lanczos.solution(state, radius, eps=eps).coefficients
+
+    step, before, vector = np.zeros_like(gradient), np.zeros_like(gradient), probe if escaped else start
+    for j in range(int(state.iterations)):
+        step = step + coefficients[j] * vector
+        if j + 1 < state.iterations:
+            coupling = state.off_diagonal[j - 1] if j > 0 else 0.0
+            rest = norms.preconditioned(product(vector), diagonal) - coupling * before - state.diagonal[j] * vector
+            before, vector = vector, lanczos.normalized(state.off_diagonal[j]) * rest
+    found = _measured(step, gradient, product(step) if state.iterations > 0 else None, diagonal, radius)
+    return found._replace(
+        iterations=int(first.iterations + second.iterations),
+        termination=Termination(int(state.termination)),
+        negative_curvature=bool(state.negative_curvature),
+        products=int(first.iterations + second.iterations + state.iterations),
+    )
+
+
+def _measured(
+    step: FloatArray, gradient: FloatArray, image: FloatArray | None, diagonal: FloatArray, radius: float
+) -> Step:
+    """The step, brought into the ellipsoid, and its decrease; ``image`` is Bs, None for no curvature."""
+    slope = norms.inner_product(gradient, step)
+    curvature = norms.inner_product(step, image) if image is not None else 0 * slope
+    multiple = model.admissible_multiple(norms.norm(step, diagonal), slope, radius, eps=np.finfo(step.dtype).eps)
+    return Step(
+        step=multiple * step,
+        model_decrease=model.model_decrease(multiple * slope, multiple * multiple * curvature),
+        iterations=0,
+        termination=Termination.BOUNDARY if slope < 0 else Termination.CONVERGED,
+        negative_curvature=False,
+        products=0,
+    )
+
+
+def minimize(
+    fun: Callable[[FloatArray], Any],
+    grad: Callable[[FloatArray], npt.ArrayLike],
+    hessp: Callable[[FloatArray, FloatArray], FloatArray],
+    x0: npt.ArrayLike,
+    *,
+    steps: int,
+    gradient_tolerance: float = 0.0,
+    **hyperparameters: Any,
+) -> Trajectory:
+    """Run the method and keep every iterate.
+
+    Args:
+        fun: w ↦ L(w).
+        grad: w ↦ g, of w's shape.
+        hessp: (w, v) ↦ Bv, of w's shape; not called with ``curvature="none"``.
+        x0: w₀, a vector of a floating dtype.
+        steps: Number of steps at most.
+        gradient_tolerance: Stop before a step where the Euclidean norm of the gradient is less than this. The run also
+            stops after a step within rounding.
+        **hyperparameters: Fields of `Hyperparameters`; those not given have their default.
+
+    Raises:
+        TypeError, ValueError: A hyperparameter is not valid.
+
+    Example:
+        >>> run = minimize(lambda w: w @ w, lambda w: 2 * w, lambda w, v: 2 * v, np.ones(2), steps=99, norm=None)
+        >>> bool(run.reports[-1].loss < 1e-20), run.reports[-1].termination.name
+        (True, 'CONVERGED')
+    """
+    check_whole_number("steps", steps)
+    chosen = check(DEFAULTS._replace(**hyperparameters))
+    theta = np.array(x0)
+    accumulator, count, radius, spent = np.zeros_like(theta), 0, theta.dtype.type(chosen.radius), 0
+    thetas, reports = [theta], []
+    for _ in range(steps):
+        loss, gradient = fun(theta), np.asarray(grad(theta))
+        if np.linalg.norm(gradient) < gradient_tolerance:
+            break
+        coefficients = norms.norm_coefficients(chosen.norm, count + 1, chosen.decay, chosen.epsilon)
+        grown = norms.accumulate(accumulator, gradient, coefficients)
+        diagonal = norms.scale(grown, coefficients) * np.ones_like(theta)
+        found = solve(gradient, functools.partial(hessp, theta), diagonal, radius, loss, chosen)
+        trial_loss = fun(theta + found.step)
+        verdict = judge(
+            loss, trial_loss, found.model_decrease, radius, found.termination, chosen, eps=np.finfo(theta.dtype).eps
+        )
+        radius, spent = verdict.radius, spent + 1 + found.products
+        if verdict.accepted:
+            theta, accumulator, count = theta + found.step, grown, count + 1
+        thetas.append(theta)
+        reports.append(
+            Report(
+                loss=loss,
+                trial_loss=trial_loss,
+                model_decrease=found.model_decrease,
+                ratio=verdict.ratio,
+                radius=radius,
+                accepted=bool(verdict.accepted),
+                within_rounding=bool(verdict.within_rounding),
+                iterations=found.iterations,
+                termination=found.termination,
+                negative_curvature=found.negative_curvature,
+                gradient_norm=norms.dual_norm(gradient, diagonal),
+                step_norm=norms.norm(found.step, diagonal),
+                backpropagations=spent,
+            )
+        )
+        if verdict.within_rounding:
+            break
+    return Trajectory(np.stack(thetas), reports)
