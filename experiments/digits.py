@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 __all__ = ["CLASSES", "Digits", "Weights", "batches", "initial_weights", "load"]
 
@@ -52,6 +51,9 @@ def load() -> Digits:
         >>> load().x_train.shape
         (1437, 8, 8, 1)
     """
+    # Not above: it takes a second, and not every module that needs this one loads the digits.
+    from sklearn.datasets import load_digits
+
     data = load_digits()
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(data.target))
     x = (data.images[order] / 16.0)[..., np.newaxis]

@@ -1,0 +1,93 @@
+"""A character-level GPT of about 1 M parameters: INNAprop, AdamW, NAdam, SGD-Nesterov and INDIAN, tuned alike.
+
+The text is the .txt file that ``--data`` names, or the first one in that folder; without it, the sources of Python's
+standard library. Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds.
+All runs have the same schedule: a linear warm-up and a cosine to zero. In PyTorch. Run with::
+
+    python -m experiments character_gpt --data DIR
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from experiments import comparison, data
+from experiments.command_line import parser
+from experiments.comparison import Protocol
+from experiments.curves import Panel, draw
+
+__all__ = ["main", "protocol"]
+
+OPTIMIZERS: Final = ("AdamW", "NAdam", "SGD-Nesterov", "INNAprop", "INDIAN")
+
+SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "quick": {
+        "context": 16,
+        "network": {"width": 16, "blocks": 1, "heads": 2},
+        "batch_size": 4,
+        "trials": 2,
+        "search_steps": 5,
+        "steps": 10,
+        "seeds": 2,
+        "evaluations": 2,
+        "evaluate": {"training": 8, "validation": 8, "test": 8},
+    },
+    "standard": {
+        "context": 64,
+        "network": {"width": 128, "blocks": 5, "heads": 4},
+        "batch_size": 12,
+        "trials": 8,
+        "search_steps": 200,
+        "steps": 800,
+        "seeds": 3,
+        "evaluations": 10,
+        "evaluate": {"training": 64, "validation": 256, "test": 256},
+    },
+    "paper": {
+        "context": 256,
+        "network": {"width": 128, "blocks": 5, "heads": 4},
+        "batch_size": 32,
+        "trials": 20,
+        "search_steps": 1000,
+        "steps": 10000,
+        "seeds": 5,
+        "evaluations": 50,
+        "evaluate": {"training": 128, "validation": 10000, "test": 10000},
+    },
+}
+
+
+def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
+    """What is compared at a scale."""
+    sizes = dict(SCALES[scale])
+    sizes["seeds"] = seeds or sizes["seeds"]
+    return Protocol(
+        data=data.text(source, context=sizes.pop("context")),
+        network={"name": "character_gpt", **sizes.pop("network")},
+        framework="torch",
+        optimizers=OPTIMIZERS,
+        schedule={"kind": "cosine", "warmup": 0.1},
+        **sizes,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Search, train, and write a figure, tables and the configuration."""
+    options = parser("character_gpt", __doc__, ["data", "seeds", "scale", "workers"]).parse_args(arguments)
+    with comparison.explained():
+        chosen = protocol(options.scale, options.data, options.seeds)
+        found = comparison.compare(chosen, options.data, options.output, options.workers)
+    print(comparison.report(found, chosen, options.output, reference="AdamW", accuracy=False))
+    loss = "validation loss"
+    line = (comparison.target(found, "AdamW"), "AdamW at its end")
+    panels = [
+        Panel("step", "validation_loss", "step", loss, line=line),
+        Panel("cpu_seconds", "validation_loss", "CPU seconds of one thread", loss, line=line),
+    ]
+    draw(
+        options.output / "character_gpt.png",
+        f"Character-level GPT on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst",
+        [panels],
+        [[found.runs, found.runs]],
+    )
+    print(f"\nWritten to {options.output}")

@@ -1,0 +1,93 @@
+"""A small convolutional network on CIFAR-10: INDIAN, INNAprop, the AdaGrad norm, AdamW and SGD-Nesterov, tuned alike.
+
+Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds. All runs have the
+same schedule: a linear warm-up and a cosine to zero. At the quick scale, unless ``--data`` names images, the images are
+handwritten digits. Run with::
+
+    python -m experiments cifar_convnet --data DIR
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from experiments import comparison, data
+from experiments.command_line import parser
+from experiments.comparison import Protocol
+from experiments.curves import Panel, draw
+
+__all__ = ["main", "protocol"]
+
+OPTIMIZERS: Final = ("AdamW", "SGD-Nesterov", "INNAprop", "INDIAN", "INDIAN, AdaGrad norm")
+
+SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "quick": {
+        "images": {"training": 200, "validation": 100, "test": 100},
+        "widths": [4, 8],
+        "batch_size": 16,
+        "trials": 2,
+        "search_steps": 5,
+        "steps": 12,
+        "seeds": 2,
+        "evaluations": 3,
+        "evaluate": {"training": 100, "validation": 100, "test": 100},
+    },
+    "standard": {
+        "images": {"training": 16000, "validation": 2000, "test": 5000},
+        "widths": [16, 32, 64],
+        "batch_size": 64,
+        "trials": 8,
+        "search_steps": 400,
+        "steps": 2500,
+        "seeds": 3,
+        "evaluations": 10,
+        "evaluate": {"training": 2000, "validation": 2000, "test": 5000},
+    },
+    "paper": {
+        "images": {"training": 45000, "validation": 5000, "test": 10000},
+        "widths": [64, 128, 256],
+        "batch_size": 64,
+        "trials": 20,
+        "search_steps": 3500,
+        "steps": 35000,
+        "seeds": 5,
+        "evaluations": 50,
+        "evaluate": {"training": 5000, "validation": 5000, "test": 10000},
+    },
+}
+
+
+def protocol(scale: str, source: Path | None, seeds: int | None, framework: str) -> Protocol:
+    """What is compared at a scale."""
+    sizes = dict(SCALES[scale])
+    sizes["seeds"] = seeds or sizes["seeds"]
+    name = "digits" if scale == "quick" and source is None else "cifar10"
+    return Protocol(
+        data=data.images(name, source, **sizes.pop("images")),
+        network={"name": "convnet", "widths": sizes.pop("widths")},
+        framework=framework,
+        optimizers=OPTIMIZERS,
+        schedule={"kind": "cosine", "warmup": 0.1},
+        **sizes,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Search, train, and write a figure, tables and the configuration."""
+    options = parser("cifar_convnet", __doc__, ["data", "seeds", "framework", "scale", "workers"]).parse_args(arguments)
+    with comparison.explained():
+        chosen = protocol(options.scale, options.data, options.seeds, options.framework)
+        found = comparison.compare(chosen, options.data, options.output, options.workers)
+    print(comparison.report(found, chosen, options.output, reference="AdamW", accuracy=True))
+    panels = [
+        Panel("step", "training_loss", "step", "training loss", log=True),
+        Panel("step", "validation_loss", "step", "validation loss"),
+        Panel("step", "test_accuracy", "step", "test accuracy"),
+    ]
+    draw(
+        options.output / "cifar_convnet.png",
+        f"Convolutional network on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst",
+        [panels],
+        [[found.runs] * 3],
+    )
+    print(f"\nWritten to {options.output}")

@@ -1,0 +1,74 @@
+"""Training in PyTorch, with one thread."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from experiments import optimizers
+from experiments.networks.architectures import describe
+from experiments.networks.character_gpt import CharacterGPT
+from experiments.networks.torch_network import TorchNetwork, from_torch_layout
+from experiments.trainers import Evaluation
+
+__all__ = ["Trainer"]
+
+_EVALUATED_AT_ONCE = 500
+
+
+class Trainer:
+    """See `experiments.trainers.Trainer`."""
+
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        input_shape: tuple[int, ...],
+        classes: int,
+        seed: int,
+        optimizer: str,
+        hyperparameters: Mapping[str, float],
+        dtype: str,
+    ) -> None:
+        torch.set_num_threads(1)
+        self._dtype = getattr(torch, dtype)
+        self.network: torch.nn.Module
+        if network["name"] == "character_gpt":
+            width, blocks, heads = network["width"], network["blocks"], network["heads"]
+            self.network = CharacterGPT(classes, input_shape[0], width, blocks, heads, seed).to(self._dtype)
+        else:
+            described = describe(network, input_shape, classes)
+            self.network = TorchNetwork(described, described.initial_weights(seed), self._dtype)
+        self.optimizer = optimizers.in_torch(optimizer, list(self.network.parameters()), hyperparameters)
+
+    def step(self, x: NDArray[Any], y: NDArray[np.int64], learning_rate: float) -> float:
+        """Take one step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        loss = cross_entropy(self.network(self._input(x)).flatten(0, -2), torch.from_numpy(y).flatten())
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    @torch.no_grad()
+    def evaluate(self, x: NDArray[Any], y: NDArray[np.int64]) -> Evaluation:
+        """Evaluate the network."""
+        loss, right, labels = 0.0, 0, torch.from_numpy(y)
+        for inputs, expected in zip(
+            self._input(x).split(_EVALUATED_AT_ONCE), labels.split(_EVALUATED_AT_ONCE), strict=True
+        ):
+            logits = self.network(inputs).flatten(0, -2)
+            loss += cross_entropy(logits, expected.flatten(), reduction="sum").item()
+            right += int((logits.argmax(1) == expected.flatten()).sum())
+        return Evaluation(loss / labels.numel(), right / labels.numel())
+
+    def weights(self) -> list[NDArray[np.floating]]:
+        """The weights as they are now."""
+        return from_torch_layout(self.network.parameters())
+
+    def _input(self, x: NDArray[Any]) -> torch.Tensor:
+        tensor = torch.from_numpy(x)
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
