@@ -130,6 +130,7 @@ def post_form(
     initial_speed: Scalar | None = 1.0,
     weight_decay: Scalar = 0.0,
     first: Scalar = False,
+    largest_step_size: float | None = None,
 ) -> StepCoefficients:
     """Coefficients of the same step, moving θ by the velocity *after* the step.
 
@@ -150,10 +151,12 @@ def post_form(
         initial_speed: s, the initial speed: θ̇(0) = −s g₀; None is s = β, which makes the first step like any other.
         weight_decay: λ >= 0.
         first: Whether this is the first step of these parameters, as a Python bool or as a number 0 or 1.
+        largest_step_size: A number that γ does not exceed, for a γ that is traced. With a small enough one and a number
+            α, the coefficients are known to be those of the usual case.
 
     Returns:
         Coefficients of the same kind as the arguments. ``gradient_velocity`` is exactly 0 wherever |ρ| >= 1/4, and on a
-        first step.
+        first step; it is the Python number 0 where ``largest_step_size`` tells.
 
     Example:
         >>> post_form(0.5, alpha=1.0, beta=0.25).theta_next_velocity
@@ -165,6 +168,11 @@ def post_form(
     if initial_speed is None:
         first, initial_speed = False, beta
     rho = pre.velocity_velocity
+    later_gradient = -step_size * (1 - alpha * beta)
+    if _is_far_from_zero(alpha, largest_step_size):
+        theta_next_velocity = step_size / rho
+        theta_gradient = -step_size * beta - theta_next_velocity * later_gradient
+        return pre._replace(theta_velocity=0.0, theta_next_velocity=theta_next_velocity, theta_gradient=theta_gradient)
     # max(|ρ|, 1/4), and whether that is |ρ|, as the number 0 or 1, written with operators.
     excess = abs(rho) - _SMALLEST_DIVISOR
     divisor = _SMALLEST_DIVISOR + (excess + abs(excess)) / 2
@@ -175,7 +183,6 @@ def post_form(
     small_rho = singular * rho
     gradient_velocity = -later * (2 + small_rho) / ((1 + small_rho) * beta + step_size)
     theta_next_velocity = step_size * (regular * rho / (divisor * divisor) - later / 2)
-    later_gradient = -step_size * (1 - alpha * beta)
     theta_decay, theta_gradient = pre.theta_decay, -step_size * beta - theta_next_velocity * later_gradient
     if not _is_zero(singular):
         # The initial velocity is in the coefficient of g, and all that m′ holds is the share of θ.
@@ -192,6 +199,13 @@ def post_form(
         theta_gradient=theta_gradient,
         gradient_velocity=gradient_velocity,
     )
+
+
+def _is_far_from_zero(alpha: Scalar, largest_step_size: float | None) -> bool:
+    """Whether ρ is known not to be small, whatever γ from 0 to the largest it is computed with."""
+    if largest_step_size is None or not isinstance(alpha, int | float):
+        return False
+    return 1 - alpha * largest_step_size >= _SMALLEST_DIVISOR
 
 
 def mixed_gradient(
@@ -237,7 +251,8 @@ def velocity_step(
     c = coefficients
     gradient = mixed_gradient(theta, velocity, gradient, c.gradient_velocity, c.velocity_decay)
     velocity = _plus(velocity, c.velocity_decay, theta)
-    next_velocity = c.velocity_velocity * velocity + c.velocity_gradient * gradient
+    # In this order XLA makes equal kernels of arrays of the same shape, and compiles the kernel once.
+    next_velocity = c.velocity_gradient * gradient + c.velocity_velocity * velocity
     displacement = c.theta_gradient * gradient
     displacement = _plus(displacement, c.theta_velocity, velocity)
     displacement = _plus(displacement, c.theta_next_velocity, next_velocity)

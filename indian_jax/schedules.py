@@ -4,6 +4,7 @@ A constant step size is a number, or `optax.constant_schedule`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jax
@@ -14,7 +15,7 @@ from indian_core.hyperparameters import NON_NEGATIVE
 from indian_core.schedules import LogarithmicDecay, PowerDecay
 from indian_jax.hyperparameters import scalar
 
-__all__ = ["logarithmic_decay", "power_decay"]
+__all__ = ["largest_value", "logarithmic_decay", "power_decay"]
 
 StepSize: TypeAlias = float | jax.Array
 
@@ -62,8 +63,24 @@ def logarithmic_decay(init_value: StepSize, power: float = 2.0) -> optax.Schedul
     return _scaled(init_value, LogarithmicDecay(1.0, power))
 
 
-def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> optax.Schedule:
+def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> "_Scaled":
+    return _Scaled(scalar("init_value", init_value, NON_NEGATIVE), unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
     """γ₀ times the schedule of the core that starts at 1, so that γ₀ can be a traced value."""
-    initial = scalar("init_value", init_value, NON_NEGATIVE)
-    # JAX divides an int32 in float32 even where float64 is enabled.
-    return lambda count: initial * unit(jnp.asarray(count, float))
+
+    initial: StepSize
+    unit: Callable[[Any], Any]
+
+    def __call__(self, count: jax.typing.ArrayLike) -> jax.Array:
+        # JAX divides an int32 in float32 even where float64 is enabled.
+        return self.initial * self.unit(jnp.asarray(count, float))
+
+
+def largest_value(schedule: optax.Schedule) -> float | None:
+    """A number that no value of the schedule exceeds, where that is known: of the schedules above."""
+    if not isinstance(schedule, _Scaled) or isinstance(schedule.initial, jax.Array):
+        return None
+    return schedule.initial

@@ -15,6 +15,7 @@ from indian_core.hyperparameters import DEFAULTS, RANGES, check_shape, check_sta
 from indian_jax.decay_mask import Mask, check_mask, decay_mask
 from indian_jax.hyperparameters import check_floating_dtype, scalar, scheduled
 from indian_jax.matching_trees import check_structure, is_none
+from indian_jax.schedules import largest_value
 
 __all__ = ["INNA", "INDIANState", "indian", "inna", "phase"]
 
@@ -60,8 +61,9 @@ def indian(
     transformation: for parameters that join later to start with the initial speed, too, give them a transformation of
     their own, with `optax.partition` for instance.
 
-    On CPUs, a step with donated parameters and state works in place. If the learning rate or α is no Python number, it
-    does so only where the gradients are computed in the same jitted function, and not handed to it.
+    On CPUs, a step with donated parameters and state works in place. If α is no Python number, or the learning rate
+    neither a number nor a schedule of this package, it does so only where the gradients are computed in the same jitted
+    function, and not handed to it.
 
     With `optax.inject_hyperparams` every number becomes an array in the state, and a function or dtype is taken for a
     schedule unless it is named in ``static_args``::
@@ -115,6 +117,7 @@ def indian(
         check_floating_dtype("velocity_dtype", velocity_dtype)
         velocity_dtype = jax.dtypes.canonicalize_dtype(velocity_dtype)
     check_mask(mask)
+    largest_step_size = largest_value(learning_rate)
     decays = isinstance(weight_decay, jax.Array) or weight_decay != 0
 
     def init_fn(params: optax.Params) -> INDIANState:
@@ -132,7 +135,9 @@ def indian(
         step_size = learning_rate
         if callable(learning_rate):
             step_size = scheduled("learning_rate", learning_rate(state.count))
-        coefficients = partial(post_form, step_size, alpha, beta, initial_speed=initial_speed, first=state.count == 0)
+        form = partial(
+            post_form, step_size, alpha, beta, initial_speed=initial_speed, largest_step_size=largest_step_size
+        )
         check_structure("state", state.velocity, "the gradients", updates)
         if decays:
             if params is None:
@@ -142,9 +147,8 @@ def indian(
         else:
             # A leaf that does not decay does not need its parameters.
             params = leaf_decays = jax.tree.map(lambda _: False, updates, is_leaf=is_none)
-        with_decay, without = (
-            cache(partial(_cast, c)) for c in (coefficients(weight_decay=weight_decay), coefficients())
-        )
+        with_decay = _coefficients_in(partial(form, weight_decay=weight_decay), state.count == 0)
+        without = _coefficients_in(form, state.count == 0)
 
         def step_leaf(path: Any, g: Any, m: Any, theta: Any, decays: bool) -> _LeafStep:
             return _step_leaf(path, g, m, theta, with_decay) if decays else _step_leaf(path, g, m, None, without)
@@ -277,9 +281,25 @@ def _traced_mixed_gradient(
     return jax.lax.platform_dependent(theta, velocity, gradient, cpu=mixed_where_needed, default=mixed)
 
 
-def _cast(coefficients: StepCoefficients, dtype: jax.typing.DTypeLike) -> StepCoefficients:
-    # A Python number takes the dtype of what it is multiplied with, and tells the core which terms are absent.
-    return StepCoefficients(*(c.astype(dtype) if isinstance(c, jax.Array) else c for c in coefficients))
+def _coefficients_in(form: Callable[..., StepCoefficients], first: jax.Array) -> Callable[[Any], StepCoefficients]:
+    """The coefficients as a function of the dtype of the arithmetic, computed where one asks for them."""
+
+    @cache
+    def coefficients() -> StepCoefficients:
+        later = form(first=False)
+        if any(isinstance(c, jax.Array) for c in later):
+            return form(first=first)
+        # All numbers are known now, but for which of two some are.
+        return StepCoefficients(
+            *(b if a == b else jnp.where(first, a, b) for a, b in zip(form(first=True), later, strict=True))
+        )
+
+    @cache
+    def cast(dtype: Any) -> StepCoefficients:
+        # A Python number takes the dtype of what it is multiplied with, and tells the core which terms are absent.
+        return StepCoefficients(*(c.astype(dtype) if isinstance(c, jax.Array) else c for c in coefficients()))
+
+    return cast
 
 
 def _working_dtype(*arrays: Any) -> Any:

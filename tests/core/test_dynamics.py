@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,6 +170,24 @@ def test_post_form_leaves_the_gradient_as_it_is_unless_rho_is_small(product: flo
     coefficients = post_form(product, 1.0, 0.1)
     assert mixed_gradient(None, 2.0, 3.0, coefficients.gradient_velocity) == 3.0
     assert coefficients.velocity_velocity == 1 - product
+
+
+@given(run=runs(max_steps=1), first=st.booleans())
+def test_post_form_with_a_bound_of_the_step_size_is_the_same_step(run: Run, first: bool) -> None:
+    step_size = run.step_sizes[0]
+    expected = coefficients_of(post_form, run, step_size, first)
+    bounded = coefficients_of(partial(post_form, largest_step_size=step_size), run, step_size, first)
+    # What the coefficient of g is the difference of.
+    magnitude = abs(expected.theta_next_velocity * step_size * (1 - run.alpha * run.beta)) + step_size * run.beta
+    np.testing.assert_allclose(bounded, expected, rtol=1e-14, atol=1e-14 * magnitude)
+
+
+@pytest.mark.parametrize("alpha", [2.0, np.float32(2.0)], ids=["number", "array"])
+@pytest.mark.parametrize("largest", [0.0, 0.375, 0.376, None])
+def test_only_a_bound_that_keeps_rho_from_0_makes_the_old_velocity_absent(alpha: Any, largest: float | None) -> None:
+    share = post_form(np.float32(0.25), alpha, 0.1, largest_step_size=largest).gradient_velocity
+    assert share == 0
+    assert isinstance(share, float) == (isinstance(alpha, float) and largest in (0.0, 0.375))
 
 
 @pytest.mark.parametrize("form", [pre_form, post_form])

@@ -204,6 +204,8 @@ STEPS = {
     "number": lambda rate: indian(0.1),
     "schedule": lambda rate: indian(power_decay(0.1)),
     "argument": lambda rate: indian(rate),
+    "schedule of Optax": lambda rate: indian(optax.cosine_decay_schedule(0.1, 100)),
+    "schedule, alpha*gamma=1": lambda rate: indian(power_decay(0.1), alpha=10.0),
     "injected": lambda rate: optax.inject_hyperparams(indian)(0.1),
     "injected schedule": lambda rate: optax.inject_hyperparams(indian)(power_decay(0.1), alpha=10.0),
     "alpha*gamma=1": lambda rate: indian(0.1, alpha=10.0),
@@ -252,12 +254,14 @@ def test_copies_are_found_where_there_are_some():
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_step_with_numbers_copies_no_gradient_either(weight_decay):
-    # A gradient that is an argument may not be overwritten; with numbers nothing is.
+@pytest.mark.parametrize("rate", [0.1, power_decay(0.1), logarithmic_decay(0.1)], ids=["number", "power", "log"])
+def test_step_with_a_bounded_rate_copies_no_gradient_either(rate, weight_decay):
+    # A gradient that is an argument may not be overwritten; where alpha * gamma is known to be small, nothing is.
     params = [jnp.ones((ROWS, COLUMNS))] * 2
-    tx = indian(0.1, 0.5, 0.1, weight_decay=weight_decay)
+    tx = indian(rate, 0.5, 0.1, weight_decay=weight_decay)
     compiled = jit_step(tx).lower(params, tx.init(params), params).compile()
     assert not copies(compiled.as_text())
+    assert "conditional(" not in compiled.as_text()
     assert compiled.memory_analysis().temp_size_in_bytes < ROWS
 
 
@@ -306,13 +310,24 @@ def test_traced_rate_follows_the_reference_around_alpha_gamma_1(quadratic, produ
 
 
 def test_leaves_of_one_shape_share_a_conditional_in_the_lowered_program():
-    tx = indian(power_decay(0.1))
+    tx = indian(optax.cosine_decay_schedule(0.1, 100))
 
     def conditionals(leaves):
         params = [jnp.ones((2, 3))] * leaves
         return jax.jit(tx.update).lower(params, tx.init(params)).as_text().count("stablehlo.case")
 
     assert conditionals(20) == conditionals(2) > 0
+
+
+def test_leaves_of_one_shape_share_their_kernels():
+    # XLA compiles equal kernels once. They are equal if they take their arguments in the same order.
+    params = [jnp.ones((ROWS, COLUMNS))] * 10
+    tx = indian(0.1)
+    program = jit_step(tx).lower(params, tx.init(params), params).compile().as_text()
+    kernels = re.findall(r"^%fused_computation\S* \((.*?)\) -> .*?\{(.*?)^\}", program, re.DOTALL | re.MULTILINE)
+    bodies = {re.sub(r"%[\w.-]+|, metadata=\{.*?\}", "", body) for _, body in kernels}
+    assert len(kernels) == 21
+    assert len(bodies) == 3
 
 
 def test_traced_step_is_exact_where_the_post_form_alone_is_not(relative_difference):

@@ -188,14 +188,21 @@ def test_apply_if_finite_leaves_the_first_step_to_the_first_finite_gradient(para
     assert_trees_equal(state.inner_state, inner_state)
 
 
-def test_lookahead_keeps_the_velocity(params):
+def test_lookahead_takes_the_fast_steps_and_keeps_the_velocity(params, assert_trees_close):
     # A wrapper with parameters of another type: it hands the fast weights on.
-    tx = optax.lookahead(indian(0.1), sync_period=2, slow_step_size=0.5)
+    tx, inner = optax.lookahead(indian(0.1), sync_period=2, slow_step_size=0.5), indian(0.1)
     both = optax.LookaheadParams.init_synced(params)
-    updates, state = tx.update(params, tx.init(both), both)
-    expected, inner_state = indian(0.1).update(params, indian().init(params), params)
-    np.testing.assert_array_equal(updates.fast["w"], expected["w"])
-    np.testing.assert_array_equal(state.fast_state.velocity["w"], inner_state.velocity["w"])
+    state, inner_state = tx.init(both), inner.init(params)
+    fast = slow = params
+    for step in range(1, 5):
+        updates, state = tx.update(both.fast, state, both)
+        both = optax.apply_updates(both, updates)
+        updates, inner_state = inner.update(fast, inner_state, fast)
+        fast = optax.apply_updates(fast, updates)
+        if step % 2 == 0:
+            fast = slow = jax.tree.map(lambda f, s: s + 0.5 * (f - s), fast, slow)
+        assert_trees_close((both.fast, both.slow), (fast, slow))
+        assert_trees_close(state.fast_state, inner_state)
 
 
 def test_tree_get_and_set_find_velocity_and_count(params, assert_trees_equal):

@@ -160,3 +160,20 @@ def test_parameter_sharded_training_under_shard_map(mesh, initial, run, last, as
     expected = run(tx, lambda params: jax.grad(loss)(params, INPUTS, TARGETS), initial, STEPS)
     assert_trees_close((params, state), last((expected.params, expected.states)))
     assert {part.data.shape for part in state.velocity["hidden"].addressable_shards} == {(8, 2)}
+
+
+def test_a_learning_rate_of_its_own_on_each_device_under_shard_map(mesh, initial, assert_trees_close):
+    # The parameters and the gradient are the same everywhere at first, the step is not.
+    def end(rate):
+        tx = indian(rate[0], 5.0, 0.3)
+        params, state = initial, tx.init(initial)
+        for _ in range(2):
+            updates, state = tx.update(jax.grad(loss)(params, INPUTS, TARGETS), state, params)
+            params = optax.apply_updates(params, updates)
+        return jax.tree.map(lambda p: p[None], (params, state.velocity))
+
+    rates = jnp.linspace(0.01, 0.3, 8)  # alpha * gamma reaches 1.5
+    everywhere = ("data", "model")
+    spread = jax.jit(jax.shard_map(end, mesh=mesh, in_specs=P(everywhere), out_specs=P(everywhere)))(rates)
+    batched = jax.jit(jax.vmap(end))(rates[:, None])
+    assert_trees_close(spread, jax.tree.map(lambda array: array[:, 0], batched))
