@@ -5,7 +5,8 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("indian_torch needs PyTorch; install it with: pip install 'indian[torch]'") from error
 
+from indian_torch.innaprop import INNAprop
 from indian_torch.lr_scheduler import LogarithmicDecayLR, PowerDecayLR
 from indian_torch.optimizer import INDIAN, INNA
 
-__all__ = ["INDIAN", "INNA", "LogarithmicDecayLR", "PowerDecayLR"]
+__all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecayLR", "PowerDecayLR"]

@@ -16,26 +16,23 @@ from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_s
 __all__ = ["fits", "in_memory_order", "is_right", "update"]
 
 
-def in_memory_order(param: Tensor, grad: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def in_memory_order(param: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     """Views with the axes in the order in which they lie in memory, where that is the same for all; else the tensors.
 
     The kernel looks at no strides, and takes whatever lies in memory.
     """
-    if param.is_contiguous() or not param.stride() == grad.stride() == buffer.stride():
-        return param, grad, buffer
+    if param.is_contiguous() or any(other.stride() != param.stride() for other in others):
+        return param, *others
     order = sorted(range(param.ndim), key=param.stride, reverse=True)
-    return param.permute(order), grad.permute(order), buffer.permute(order)
+    return tuple(tensor.permute(order) for tensor in (param, *others))
 
 
-def fits(param: Tensor, grad: Tensor, buffer: Tensor) -> bool:
-    """Whether the kernel is right for these three."""
+def fits(param: Tensor, grad: Tensor, *others: Tensor) -> bool:
+    """Whether the kernel is right for these."""
     return (
-        param.is_contiguous()
-        and grad.is_contiguous()
-        and buffer.is_contiguous()
+        all(tensor.is_contiguous() and tensor.dtype == param.dtype for tensor in (param, grad, *others))
         and type(param) in (Parameter, Tensor)
         and type(grad) is Tensor
-        and param.dtype == grad.dtype == buffer.dtype
         and is_right(param.device, param.dtype)
     )
 

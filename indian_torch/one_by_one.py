@@ -1,17 +1,12 @@
 """A step of one tensor after the other, in float32 or better."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients, velocity_step
+from indian_torch.pieces import pieces
 
 __all__ = ["at_least_float32", "update"]
-
-_PIECE = 2**18
-"""Elements to compute at a time where temporaries are needed, so that no temporary is of the size of the model."""
 
 
 def update(params: list[Tensor], grads: list[Tensor], velocities: list[Tensor], c: StepCoefficients) -> None:
@@ -27,7 +22,7 @@ def update(params: list[Tensor], grads: list[Tensor], velocities: list[Tensor], 
         if param.dtype == velocity.dtype == at_least_float32(param.dtype):
             _update_in_place(c, param, grad, velocity)
         else:
-            for piece in _pieces(param, grad, velocity):
+            for piece in pieces(param, grad, velocity):
                 _update_rounding_once(c, *piece)
 
 
@@ -44,19 +39,6 @@ def _update_rounding_once(c: StepCoefficients, param: Tensor, grad: Tensor, velo
     displacement, next_velocity = velocity_step(param.to(dtype), velocity.to(dtype), grad.to(dtype), c)
     param.add_(displacement)
     velocity.copy_(next_velocity)
-
-
-def _pieces(*tensors: Tensor) -> Iterator[Any]:
-    """Views of tensors of one shape, of at most `_PIECE` elements; slices of one axis if memory is in another order."""
-    size = tensors[0].numel()
-    if size <= _PIECE:
-        return iter([tensors])
-    if all(tensor.is_contiguous() for tensor in tensors):
-        return zip(*(tensor.view(-1).split(_PIECE) for tensor in tensors), strict=True)
-    shape = tensors[0].shape
-    axis = shape.index(max(shape))
-    length = max(1, _PIECE * shape[axis] // size)
-    return zip(*(tensor.split(length, axis) for tensor in tensors), strict=True)
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import DEFAULTS, RANGES, check, check_flag
+from indian_core.hyperparameters import DEFAULTS
+from indian_torch.checks import checked
 from indian_torch.one_by_one import at_least_float32
 from indian_torch.state import VelocityOptimizer
 from indian_torch.step import as_number, step_group
@@ -29,9 +30,12 @@ class INDIAN(VelocityOptimizer):
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias ``INNA``.
 
-    Parameter groups may have their own ``lr``, ``alpha``, ``beta``, ``initial_speed``, ``weight_decay`` and flags. The
-    state of a parameter is ``velocity``, of the parameter's shape, and ``step``, the number of steps it has taken,
-    whichever implementation takes the steps.
+    In the norm of RMSProp or AdaGrad, :math:`A^{-1} g` takes the place of :math:`g`, with the diagonal :math:`A` of
+    `indian_core.norms`; in that of RMSProp this is INNAprop, see `INNAprop`.
+
+    Parameter groups may have hyperparameters and flags of their own, all but ``params``. The state of a parameter is
+    ``velocity`` and, in a norm, ``accumulator``, both of the parameter's shape, and ``step``, the number of steps it
+    has taken, whichever implementation takes the steps.
 
     Args:
         params: Parameters or parameter groups, real or complex, of any floating dtype.
@@ -41,6 +45,11 @@ class INDIAN(VelocityOptimizer):
         initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1. None: β, so that the
             part of it that the step remembers starts at 0.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
+        norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
+            the k-th step, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is their sum. It
+            stays as it is once a step has been taken. Real and imaginary part of a complex parameter count as two.
+        norm_decay: σ in [0, 1), of RMSProp.
+        norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
         maximize: Maximize instead of minimize.
         foreach: Update all tensors of a group in a few calls. None: do so, unless another flag says otherwise.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
@@ -52,10 +61,11 @@ class INDIAN(VelocityOptimizer):
             bfloat16 without weight decay, where PyTorch's kernel is right, which on CPU it is not. None: False.
         velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own. Other than the
             parameter's, tensors are updated one after the other, in the wider dtype of the two.
+        norm_dtype: The same for the accumulator of the norm.
 
     Raises:
-        TypeError: A hyperparameter is not a number, a flag not a bool, or ``velocity_dtype`` not a floating dtype.
-        ValueError: A hyperparameter is out of its range, or there are no parameters.
+        TypeError: A hyperparameter is not a number, a flag not a bool, or a dtype not a floating one.
+        ValueError: A hyperparameter is out of its range, ``norm`` is another string, or there are no parameters.
         RuntimeError: ``fused`` is True with ``foreach`` or ``differentiable``, or a parameter that the kernel does not
             support; or ``foreach`` is True with ``differentiable``.
 
@@ -80,12 +90,16 @@ class INDIAN(VelocityOptimizer):
         *,
         initial_speed: float | Tensor | None = DEFAULTS.initial_speed,
         weight_decay: float | Tensor = DEFAULTS.weight_decay,
+        norm: str | None = DEFAULTS.norm,
+        norm_decay: float | Tensor = DEFAULTS.norm_decay,
+        norm_epsilon: float | Tensor = DEFAULTS.norm_epsilon,
         maximize: bool = False,
         foreach: bool | None = None,
         differentiable: bool = False,
         capturable: bool = False,
         fused: bool | None = None,
         velocity_dtype: torch.dtype | None = None,
+        norm_dtype: torch.dtype | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -93,20 +107,24 @@ class INDIAN(VelocityOptimizer):
             "beta": beta,
             "initial_speed": initial_speed,
             "weight_decay": weight_decay,
+            "norm": norm,
+            "norm_decay": norm_decay,
+            "norm_epsilon": norm_epsilon,
             "maximize": maximize,
             "foreach": foreach,
             "differentiable": differentiable,
             "capturable": capturable,
             "fused": fused,
             "velocity_dtype": velocity_dtype,
+            "norm_dtype": norm_dtype,
         }
-        super().__init__(params, _checked(defaults))
+        super().__init__(params, checked(defaults))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
-            checked = _checked(self.defaults | param_group)
-            param_group = {name: checked[name] for name in param_group}
+            values = checked(self.defaults | param_group)
+            param_group = {name: values[name] for name in param_group}
         super().add_param_group(param_group)
         added = self.param_groups[-1]
         if added["fused"] and not all(param.is_floating_point() for param in added["params"]):
@@ -159,19 +177,3 @@ class INDIAN(VelocityOptimizer):
 
 
 INNA = INDIAN
-
-
-def _checked(group: dict[str, Any]) -> dict[str, Any]:
-    """The group, if its hyperparameters and flags are valid, with Python numbers, which can be saved, or tensors."""
-    numbers = check(**{name: value for name, value in group.items() if name in RANGES})
-    for name in ("maximize", "differentiable", "capturable"):
-        check_flag(name, group[name])
-    for name in ("foreach", "fused"):
-        check_flag(name, group[name], optional=True)
-    for name, other in (("foreach", "differentiable"), ("fused", "differentiable"), ("fused", "foreach")):
-        if group[name] and group[other]:
-            raise RuntimeError(f"{name} must be False or None where {other} is True, got True")
-    dtype = group["velocity_dtype"]
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"velocity_dtype must be a floating torch.dtype or None, got {dtype!r}")
-    return group | {name: number for name, number in numbers.items() if not isinstance(group[name], Tensor)}

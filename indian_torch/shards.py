@@ -6,8 +6,8 @@ from torch.nn import Parameter
 __all__ = ["local_parts"]
 
 
-def local_parts(param: Tensor, grad: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Three tensors of one shape, as they are, or if they are distributed tensors, their parts in this process.
+def local_parts(param: Tensor, grad: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of one shape, as they are, or if they are distributed tensors, their parts in this process.
 
     A step is the same for each element, so it needs no other part, and no communication, unless the gradient is
     distributed in another way than the parameter.
@@ -15,10 +15,10 @@ def local_parts(param: Tensor, grad: Tensor, velocity: Tensor) -> tuple[Tensor, 
     Args:
         param: A parameter.
         grad: Its gradient.
-        velocity: Its velocity, distributed as it is.
+        *states: The tensors of its state, distributed as it is.
     """
     if type(param) is Parameter or not hasattr(param, "to_local"):
-        return param, grad, velocity
+        return param, grad, *states
     if grad.placements != param.placements:  # type: ignore[attr-defined]
         grad = grad.redistribute(placements=param.placements)  # type: ignore[attr-defined]
-    return param.to_local(), grad.to_local(), velocity.to_local()  # type: ignore[attr-defined]
+    return tuple(tensor.to_local() for tensor in (param, grad, *states))  # type: ignore[attr-defined]

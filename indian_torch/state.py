@@ -1,7 +1,8 @@
-"""The state of a parameter: its step count, and its velocity, between steps perhaps as a multiple of it.
+"""The state of a parameter: its step count, velocity and, in a norm, accumulator; how it is read, saved and loaded.
 
-A multiple of the velocity makes a step cheaper: see `indian_core.scaled_velocity`. It lies under ``scaled_velocity``,
-with its ``scale``, in the place of ``velocity``, until somebody asks for the state.
+Between steps the velocity may be kept as a multiple of it, which makes a step cheaper: see
+`indian_core.scaled_velocity`. That lies under ``scaled_velocity``, with its ``scale``, in the place of ``velocity``,
+until somebody asks for the state.
 """
 
 from typing import Any, TypeAlias
@@ -10,33 +11,43 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
-from indian_core.hyperparameters import check_started
+from indian_core.hyperparameters import DEFAULTS, check_started
 
 __all__ = [
     "State",
     "VelocityOptimizer",
     "initialize",
-    "match_velocity_dtype",
+    "match_dtypes",
     "scale_velocity",
+    "state_dtypes",
     "unscale_velocity",
 ]
 
 State: TypeAlias = dict[str, Any]
-"""The tensors ``step`` and ``velocity``; or ``step``, ``scaled_velocity`` and its ``scale``, two of them numbers."""
+"""The tensors ``step`` and ``velocity``; or ``step``, ``scaled_velocity`` and its ``scale``, two of them numbers.
 
+With them the tensor ``accumulator``, v of `indian_core.norms`, in a norm other than the Euclidean.
+"""
 
-_NEWER_DEFAULTS: dict[str, Any] = {"fused": None, "velocity_dtype": None}
+_NEWER_DEFAULTS: dict[str, Any] = {
+    "fused": None,
+    "velocity_dtype": None,
+    "norm": None,
+    "norm_decay": DEFAULTS.norm_decay,
+    "norm_epsilon": DEFAULTS.norm_epsilon,
+    "norm_dtype": None,
+}
 """Entries of a parameter group that older versions did not have."""
 
 
 class VelocityOptimizer(Optimizer):
-    """An optimizer whose state is a velocity and a step count: how it is read, saved and loaded."""
+    """An optimizer whose state is a velocity, a step count and perhaps the accumulator of a norm."""
 
     _states: dict[Tensor, State]
 
     @property
     def state(self) -> Any:
-        """The ``velocity`` and ``step`` of each parameter.
+        """The ``velocity`` and ``step`` of each parameter, and its ``accumulator`` if it has a norm.
 
         To look at it costs a pass over the velocities, and the next step another, if they are kept as multiples.
         """
@@ -73,12 +84,25 @@ class VelocityOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the state that `state_dict` returned; as in torch.optim.
 
-        As there, the flags of the saved groups come with it, ``foreach`` and ``fused`` among them.
+        As there, the hyperparameters and flags of the saved groups come with it, ``foreach`` and ``fused`` among them;
+        but the norm must be that of the saved state.
+
+        Raises:
+            ValueError: A group has another norm than the saved one, or the groups are not of the same size. Nothing has
+                changed by then.
         """
         final: dict[str, Any] = {}
+
+        def keep(_: Optimizer, given: dict[str, Any]) -> None:
+            for index, (own, saved) in enumerate(zip(self.param_groups, given["param_groups"], strict=False)):
+                norm = saved.get("norm")
+                if own["norm"] != norm:
+                    raise ValueError(f"norm of group {index} must be that of the state, {norm!r}, got {own['norm']!r}")
+            final.update(given)
+
         hooks = (
-            self.register_load_state_dict_pre_hook(lambda _, given: final.update(given)),
-            self.register_load_state_dict_post_hook(lambda _: self._restore_velocities(final), prepend=True),
+            self.register_load_state_dict_pre_hook(keep),
+            self.register_load_state_dict_post_hook(lambda _: self._restore_dtypes(final), prepend=True),
         )
         try:
             super().load_state_dict(state_dict)
@@ -86,16 +110,15 @@ class VelocityOptimizer(Optimizer):
             for hook in hooks:
                 hook.remove()
 
-    def _restore_velocities(self, state_dict: dict[str, Any]) -> None:
-        """Load those velocities again that the base class has rounded to the dtype of the parameter."""
+    def _restore_dtypes(self, state_dict: dict[str, Any]) -> None:
+        """Load those tensors again that the base class has rounded to the dtype of the parameter."""
         saved = [index for group in state_dict["param_groups"] for index in group["params"]]
-        params = [(group["velocity_dtype"], param) for group in self.param_groups for param in group["params"]]
-        for index, (velocity_dtype, param) in zip(saved, params, strict=True):
-            velocity = state_dict["state"].get(index, {}).get("velocity")
-            if velocity is not None:
-                dtype = _velocity_dtype(param, velocity_dtype)
-                if dtype != param.dtype:
-                    self._states[param]["velocity"] = velocity.to(param.device, dtype, copy=True)
+        params = [(group, param) for group in self.param_groups for param in group["params"]]
+        for index, (group, param) in zip(saved, params, strict=True):
+            for name, dtype in state_dtypes(param, group).items():
+                tensor = state_dict["state"].get(index, {}).get(name)
+                if tensor is not None and dtype != param.dtype:
+                    self._states[param][name] = tensor.to(param.device, dtype, copy=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({name: value for name, value in state.items() if name != "state"})
@@ -118,19 +141,27 @@ class VelocityOptimizer(Optimizer):
         return group
 
 
-def initialize(param: Tensor, state: State, velocity_dtype: torch.dtype | None, *, capturable: bool) -> None:
-    """Fill an empty state: no steps, no velocity."""
-    state["step"] = _step_tensor(0, param.device if capturable else "cpu")
-    dtype = _velocity_dtype(param, velocity_dtype)
-    state["velocity"] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+def state_dtypes(param: Tensor, group: dict[str, Any]) -> dict[str, torch.dtype]:
+    """The names and dtypes of the tensors of the parameter's shape that its state is to hold."""
+    asked = {"velocity": group["velocity_dtype"]}
+    if group["norm"] is not None:
+        asked["accumulator"] = group["norm_dtype"]
+    return {name: param.dtype if dtype is None or param.is_complex() else dtype for name, dtype in asked.items()}
 
 
-def match_velocity_dtype(param: Tensor, state: State, velocity_dtype: torch.dtype | None) -> None:
-    """Let the velocity have the dtype that its group asks for now, if that has changed."""
-    dtype = _velocity_dtype(param, velocity_dtype)
-    if (state["scaled_velocity"] if "scale" in state else state["velocity"]).dtype != dtype:
-        unscale_velocity(state)
-        state["velocity"] = state["velocity"].to(dtype)
+def initialize(param: Tensor, state: State, group: dict[str, Any]) -> None:
+    """Fill an empty state: no steps, no velocity, no gradient taken in."""
+    state["step"] = _step_tensor(0, param.device if group["capturable"] else "cpu")
+    for name, dtype in state_dtypes(param, group).items():
+        state[name] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+
+
+def match_dtypes(param: Tensor, state: State, group: dict[str, Any]) -> None:
+    """Let the state have the dtypes that its group asks for now, if they have changed."""
+    for name, dtype in state_dtypes(param, group).items():
+        if (state[name] if name in state else state["scaled_velocity"]).dtype != dtype:
+            unscale_velocity(state)
+            state[name] = state[name].to(dtype)
 
 
 def scale_velocity(state: State, scale: float) -> None:
@@ -148,10 +179,6 @@ def unscale_velocity(state: State) -> None:
     if "scale" in state:
         state["step"] = _step_tensor(state["step"])
         state["velocity"] = state.pop("scaled_velocity").div_(state.pop("scale"))
-
-
-def _velocity_dtype(param: Tensor, velocity_dtype: torch.dtype | None) -> torch.dtype:
-    return param.dtype if velocity_dtype is None or param.is_complex() else velocity_dtype
 
 
 def _step_tensor(step: float, device: torch.device | str = "cpu") -> Tensor:

@@ -9,14 +9,19 @@ from torch import Tensor
 from torch.optim.optimizer import _device_dtype_check_for_fused
 
 from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity_step
+from indian_core.norms import accumulate, norm_coefficients, preconditioned, scale
 from indian_core.scaled_velocity import averaging_scale, nesterov_scale
 from indian_torch import kernel, one_by_one, together
-from indian_torch.batches import How, batches
-from indian_torch.state import State, initialize, match_velocity_dtype, unscale_velocity
+from indian_torch.batches import How, Kind, batches
+from indian_torch.norm import precondition_one_by_one, precondition_together
+from indian_torch.pieces import pieces_of_lists
+from indian_torch.state import State, initialize, match_dtypes, unscale_velocity
 
 __all__ = ["as_number", "step_group"]
 
 _HYPERPARAMETERS = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
+
+_NORM_HYPERPARAMETERS = ("norm_decay", "norm_epsilon")
 
 _FLOAT_OR_NONE = frozenset({float, type(None)})
 
@@ -54,6 +59,7 @@ def step_group(
 
     Raises:
         RuntimeError: ``fused`` is True, and a parameter is not on a device that the kernel supports.
+        ValueError: The group has a norm, and a state no accumulator.
     """
     if not params:
         return
@@ -61,7 +67,11 @@ def step_group(
         if not state:
             if group["fused"]:
                 _device_dtype_check_for_fused(param)
-            initialize(param, state, group["velocity_dtype"], capturable=group["capturable"])
+            initialize(param, state, group)
+        elif group["norm"] is not None and "accumulator" not in state:
+            raise ValueError(
+                f"norm must be None, as it was in earlier steps, or the state empty, got {group['norm']!r}"
+            )
     # torch.compile sets capturable while it traces.
     if group["differentiable"] or group["capturable"]:
         _step_with_tensors(group, params, grads, states, grad_scale)
@@ -77,24 +87,49 @@ def _step_with_tensors(
         torch._foreach_div_(grads, grad_scale)
     for param, grad, state in zip(params, grads, states, strict=True):
         unscale_velocity(state)
-        match_velocity_dtype(param, state, group["velocity_dtype"])
+        match_dtypes(param, state, group)
         if group["capturable"] and state["step"].device != param.device:
             state["step"] = state["step"].to(param.device)
-        dtype = torch.promote_types(one_by_one.at_least_float32(param.dtype), state["velocity"].dtype)
-        real_dtype = torch.promote_types(one_by_one.at_least_float32(param.real.dtype), state["velocity"].real.dtype)
+        theta, velocity = param, state["velocity"]
+        if group["norm"] is not None and param.is_complex():
+            theta, grad, velocity = map(torch.view_as_real, (theta, grad, velocity))
+        dtype = torch.promote_types(one_by_one.at_least_float32(theta.dtype), velocity.dtype)
+        real_dtype = torch.promote_types(one_by_one.at_least_float32(theta.real.dtype), velocity.real.dtype)
+        gradient = grad.to(dtype)
+        if group["norm"] is not None:
+            gradient = _preconditioned_with_tensors(group, gradient, state, real_dtype)
         first = (state["step"] == 0).to(real_dtype)
         numbers = [_as_scalar(group[name], real_dtype) for name in _HYPERPARAMETERS]
         coefficients = _coefficients(pre_form, numbers, group["maximize"], first)
-        displacement, velocity = velocity_step(
-            param.to(dtype, copy=True), state["velocity"].to(dtype), grad.to(dtype), coefficients
+        displacement, next_velocity = velocity_step(
+            theta.to(dtype, copy=True), velocity.to(dtype), gradient, coefficients
         )
-        param.add_(displacement)
-        if group["differentiable"]:
-            # Autograd may still need the old velocity.
-            state["velocity"] = velocity.to(state["velocity"].dtype)
-        else:
-            state["velocity"].copy_(velocity)
+        theta.add_(displacement)
+        _keep(state, "velocity", next_velocity, in_place=not group["differentiable"])
         state["step"] += 1
+
+
+def _preconditioned_with_tensors(
+    group: dict[str, Any], gradient: Tensor, state: State, real_dtype: torch.dtype
+) -> Tensor:
+    """A⁻¹g; v takes g in."""
+    accumulator = state["accumulator"]
+    if accumulator.is_complex():
+        accumulator = torch.view_as_real(accumulator)
+    dtype = torch.promote_types(gradient.dtype, accumulator.dtype)
+    decay, epsilon = (_as_scalar(group[name], real_dtype) for name in _NORM_HYPERPARAMETERS)
+    coefficients = norm_coefficients(group["norm"], state["step"].to(real_dtype) + 1, decay, epsilon, torch)
+    accumulator = accumulate(accumulator.to(dtype), gradient.to(dtype), coefficients)
+    _keep(state, "accumulator", accumulator, in_place=not group["differentiable"])
+    return preconditioned(gradient, scale(accumulator, coefficients, torch))
+
+
+def _keep(state: State, name: str, tensor: Tensor, *, in_place: bool) -> None:
+    """Let the state hold a tensor, in its own dtype and layout; in place unless autograd may still need the old one."""
+    old = state[name]
+    if old.is_complex() and not tensor.is_complex():
+        tensor = torch.view_as_complex(tensor)
+    state[name] = (old if in_place else torch.empty_like(old)).copy_(tensor)
 
 
 def _step_with_numbers(
@@ -105,22 +140,47 @@ def _step_with_numbers(
     numbers = tuple(values) if _FLOAT_OR_NONE.issuperset(map(type, values)) else tuple(map(as_number, values))
     plan = _plan(numbers, group["maximize"], bool(group["fused"]))
     for kind, batch in batches(group, params, grads, states, plan.scale, plan.has_kernel).items():
-        how, scale, first, *_ = kind
-        if how is How.KERNEL:
-            next_scale = kernel.update(batch.params, batch.grads, batch.velocities, plan.post, scale, grad_scale)
-            if next_scale != scale:
-                for state in batch.states:
-                    state["scale"] = next_scale
-            continue
-        if grad_scale is not None:
-            torch._foreach_div_(batch.grads, grad_scale.item())
-        coefficients = plan.first if first else plan.pre
-        if how is How.TOGETHER:
-            together.update(batch.params, batch.grads, batch.velocities, coefficients, scale)
-        else:
-            one_by_one.update(batch.params, batch.grads, batch.velocities, coefficients)
+        step = _step_of_gradients if group["norm"] is None else _step_in_norm
+        next_scale = step(group, kind, plan, batch.tensors, grad_scale)
+        if next_scale != kind.scale:
+            for state in batch.states:
+                state["scale"] = next_scale
     for state in states:
         state["step"] += 1
+
+
+def _step_in_norm(
+    group: dict[str, Any], kind: Kind, plan: _Plan, tensors: tuple[list[Tensor], ...], grad_scale: Tensor | None
+) -> float:
+    """Take one step in the norm of the group; returns what the velocities are multiples by after it."""
+    decay, epsilon = (as_number(group[name]) for name in _NORM_HYPERPARAMETERS)
+    coefficients = norm_coefficients(group["norm"], kind.number, decay, epsilon)
+    precondition = precondition_one_by_one if kind.how is How.ONE_BY_ONE else precondition_together
+    divisor = None if grad_scale is None else grad_scale.item()
+    next_scale = kind.scale
+    for params, grads, velocities, accumulators in pieces_of_lists(*tensors):
+        if divisor is not None:
+            torch._foreach_div_(grads, divisor)
+        gradients = precondition(grads, accumulators, coefficients)
+        next_scale = _step_of_gradients(group, kind, plan, (params, gradients, velocities), None)
+    return next_scale
+
+
+def _step_of_gradients(
+    group: dict[str, Any], kind: Kind, plan: _Plan, tensors: tuple[list[Tensor], ...], grad_scale: Tensor | None
+) -> float:
+    """Take one step by the gradients, or by what stands for them; returns as `_step_in_norm`."""
+    params, grads, velocities = tensors
+    if kind.how is How.KERNEL:
+        return kernel.update(params, grads, velocities, plan.post, kind.scale, grad_scale)
+    if grad_scale is not None:
+        torch._foreach_div_(grads, grad_scale.item())
+    coefficients = plan.first if kind.number == 1 else plan.pre
+    if kind.how is How.TOGETHER:
+        together.update(params, grads, velocities, coefficients, kind.scale)
+    else:
+        one_by_one.update(params, grads, velocities, coefficients)
+    return kind.scale
 
 
 @lru_cache(maxsize=64)

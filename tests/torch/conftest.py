@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from indian_core.hyperparameters import RANGES
 from indian_core.reference import PhaseForm
 from indian_torch import INDIAN
 
@@ -71,8 +72,9 @@ def pairs(optimizer: torch.optim.Optimizer) -> Sequence[tuple[torch.Tensor, dict
 
 
 def reference_of(param: torch.Tensor, group: dict[str, Any]) -> PhaseForm:
-    names = ("alpha", "beta", "initial_speed", "weight_decay")
-    return PhaseForm(in_double(param), **{name: float(group[name]) for name in names})
+    numbers = {name: group[name] for name in RANGES if name in group and name != "lr"}
+    numbers = {name: None if value is None else float(value) for name, value in numbers.items()}
+    return PhaseForm(in_double(param), **numbers, norm=group["norm"])
 
 
 def assert_close(actual: torch.Tensor, expected: np.ndarray, tolerance: float) -> None:

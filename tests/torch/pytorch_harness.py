@@ -45,6 +45,9 @@ def _inputs(device: Any, dtype: Any = None) -> list[OptimizerInput]:
         "weight_decay": {"lr": 0.05, "weight_decay": 0.2},
         "maximize": {"lr": 0.01, "maximize": True, "weight_decay": 0.2},
         "velocity_dtype": {"velocity_dtype": torch.float64},
+        "rmsprop": {"norm": "rmsprop", "norm_decay": 0.9, "norm_epsilon": 1e-3, "weight_decay": 0.1},
+        "adagrad": {"norm": "adagrad", "norm_epsilon": 1e-3, "initial_speed": None},
+        "norm_dtype": {"norm": "rmsprop", "norm_dtype": torch.float64},
         "capturable": {"capturable": True},
         "capturable, tensor lr, weight_decay": {"capturable": True, "lr": tensor(0.05), "weight_decay": 0.1},
     }

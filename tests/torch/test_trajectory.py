@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from indian_torch import INDIAN, INNA
+from indian_torch import INDIAN, INNA, INNAprop
 
 Follows = Callable[..., None]
 TakeStep = Callable[..., None]
 
-HYPERPARAMETERS: dict[str, dict[str, float]] = {
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "paper": {"lr": 0.1, "alpha": 0.5, "beta": 0.1},
     "no_damping": {"lr": 0.05, "alpha": 0.0, "beta": 0.1},
     "alpha_beta_is_1": {"lr": 0.1, "alpha": 2.0, "beta": 0.5},
@@ -25,6 +25,9 @@ HYPERPARAMETERS: dict[str, dict[str, float]] = {
     "innaprop_start": {"lr": 0.1, "alpha": 0.5, "beta": 0.2, "initial_speed": 0.2},
     "uphill": {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "initial_speed": -2.0},
     "weight_decay": {"lr": 0.1, "alpha": 0.5, "beta": 0.1, "weight_decay": 0.1},
+    "rmsprop": {"lr": 0.1, "alpha": 0.5, "beta": 0.2, "norm": "rmsprop", "norm_decay": 0.9},
+    "rmsprop_without_memory": {"lr": 0.1, "alpha": 0.5, "beta": 0.2, "norm": "rmsprop", "norm_decay": 0.0},
+    "adagrad": {"lr": 0.1, "alpha": 0.5, "beta": 0.2, "norm": "adagrad", "norm_epsilon": 0.5, "weight_decay": 0.1},
     "everything": {"lr": 0.1, "alpha": 1.3, "beta": 0.4, "initial_speed": 0.5, "weight_decay": 0.3},
 }
 
@@ -51,7 +54,10 @@ def test_follows_the_phase_form(
 def test_tensor_hyperparameters_follow_the_phase_form(
     assert_follows_reference: Follows, implementation: dict[str, bool], hyperparameters: dict[str, float]
 ) -> None:
-    tensors = {name: torch.tensor(value, dtype=torch.float64) for name, value in hyperparameters.items()}
+    tensors = {
+        name: value if isinstance(value, str) else torch.tensor(value, dtype=torch.float64)
+        for name, value in hyperparameters.items()
+    }
     assert_follows_reference(INDIAN(parameters(), **tensors, **implementation))
 
 
@@ -83,8 +89,16 @@ def test_defaults_are_those_of_the_core(assert_follows_reference: Follows) -> No
 
     optimizer = INDIAN(parameters())
     group = optimizer.param_groups[0]
-    names = ("lr", "alpha", "beta", "initial_speed", "weight_decay")
-    assert tuple(group[name] for name in names) == tuple(DEFAULTS)
+    assert all(group["lr" if name == "learning_rate" else name] == value for name, value in DEFAULTS._asdict().items())
+    assert_follows_reference(optimizer)
+
+
+def test_innaprop_is_indian_in_the_rmsprop_norm_with_its_own_defaults(assert_follows_reference: Follows) -> None:
+    from indian_core import INNAPROP_DEFAULTS as defaults
+
+    optimizer = INNAprop(parameters())
+    group = optimizer.param_groups[0]
+    assert all(group["lr" if name == "learning_rate" else name] == value for name, value in defaults._asdict().items())
     assert_follows_reference(optimizer)
 
 
