@@ -66,13 +66,14 @@ _SHARED: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def parser(name: str, description: str | None, options: Sequence[str]) -> Parser:
+def parser(name: str, description: str | None, options: Sequence[str], scales: Sequence[str] = SCALES) -> Parser:
     """A parser for an experiment, which knows ``--output`` and those of the shared options that are named.
 
     Args:
         name: Of the experiment; its results go to ``results/NAME`` unless the user names another folder.
         description: For ``--help``: the docstring of the experiment.
         options: Some of data, seeds, framework, scale, workers.
+        scales: Those that the experiment has.
 
     Example:
         >>> parser("demo", None, ["scale"]).parse_args(["--scale", "quick"])
@@ -88,5 +89,5 @@ def parser(name: str, description: str | None, options: Sequence[str]) -> Parser
         "--output", type=Path, default=Path("results", name), metavar="DIR", help="of the results; default: %(default)s"
     )
     for option in options:
-        made.add_argument(f"--{option}", **_SHARED[option])
+        made.add_argument(f"--{option}", **_SHARED[option] | ({"choices": scales} if option == "scale" else {}))
     return made

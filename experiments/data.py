@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 
 from experiments import digits
 
-__all__ = ["IMAGES", "DataError", "Examples", "ImageExamples", "TextExamples", "batches", "images", "load", "text"]
+__all__ = [
+    "IMAGES",
+    "DataError",
+    "Examples",
+    "ImageExamples",
+    "TextExamples",
+    "batches",
+    "fingerprint",
+    "image_arrays",
+    "images",
+    "load",
+    "text",
+]
 
 IMAGES: Final = ("mnist", "cifar10", "cifar100", "digits")
 """The image data sets that have a name here."""
@@ -117,14 +129,14 @@ def images(
     Raises:
         DataError: The data cannot be had.
     """
-    x_train, _, x_test, _ = _image_arrays(name, source)
+    x_train, _, x_test, _ = image_arrays(name, source)
     if training + validation > len(x_train) or test > len(x_test):
         raise DataError(
             f"{name} has {len(x_train)} training and {len(x_test)} test images here; the experiment asks for "
             f"{training} + {validation} and {test}"
         )
     kept = {"training": training, "validation": validation, "test": test, "halved": halved}
-    return {"kind": "images", "name": name, **kept, "fingerprint": _fingerprint(*_image_arrays(name, source))}
+    return {"kind": "images", "name": name, **kept, "fingerprint": fingerprint(*image_arrays(name, source))}
 
 
 def text(source: Path | None, *, context: int) -> dict[str, Any]:
@@ -145,7 +157,7 @@ def text(source: Path | None, *, context: int) -> dict[str, Any]:
         "context": context,
         "characters": len(characters),
         "vocabulary": len(set(characters)),
-        "fingerprint": _fingerprint(np.frombuffer(characters.encode(), np.uint8)),
+        "fingerprint": fingerprint(np.frombuffer(characters.encode(), np.uint8)),
     }
 
 
@@ -164,7 +176,7 @@ def load(description: Mapping[str, Any], source: Path | None) -> tuple[dict[str,
 def _image_parts(
     name: str, source: Path | None, training: int, validation: int, test: int, halved: bool
 ) -> tuple[dict[str, Examples], int]:
-    x_train, y_train, x_test, y_test = _image_arrays(name, source)
+    x_train, y_train, x_test, y_test = image_arrays(name, source)
     until = training + validation
     x = np.concatenate([x_train[:until], x_test[:test]]).astype(np.float32)
     x = x[..., np.newaxis] if x.ndim == 3 else x
@@ -185,7 +197,12 @@ def _image_parts(
 
 
 @cache
-def _image_arrays(name: str, source: Path | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def image_arrays(name: str, source: Path | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Training images and labels, and test images and labels, as they are in the file.
+
+    Raises:
+        DataError: The data cannot be had.
+    """
     if name == "digits":
         return tuple(digits.load())  # type: ignore[return-value]
     if name not in IMAGES:
@@ -264,7 +281,8 @@ def _standard_library() -> str:
     return "".join(parts)[:_STANDARD_LIBRARY_CHARACTERS]
 
 
-def _fingerprint(*arrays: NDArray[Any]) -> str:
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """A hash of some arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())

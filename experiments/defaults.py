@@ -2,24 +2,20 @@
 
 The tasks, the rule and what came of it are in docs/defaults.md. Run with::
 
-    python -m experiments.defaults --data CIFAR10.npz --check MNIST.npz
+    python -m experiments defaults --data DIR
 
-Without ``--data`` the digits alone decide; without ``--check`` there is no task that had no part in the choice. A file
-holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` with 8-bit images. Every run is appended to ``runs.csv`` at once;
-started again, the program goes on where it stopped.
+The folder holds cifar10*.npz, for the second task that decides, and mnist*.npz, for a task that only checks the choice.
+Without ``--data`` the digits alone decide.
 """
 
-import argparse
-import csv
 import json
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -28,9 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, Optimizer
-from tqdm import tqdm
 
-from experiments import digits
+from experiments import comparison, data, digits
+from experiments.command_line import parser
+from experiments.curves import write_csv, write_json
+from experiments.runs import Job, execute, versions
 from experiments.torch_networks import DigitsNet, NarrowNetworkInNetwork, Perceptron
 from indian_torch import INDIAN
 
@@ -40,19 +38,39 @@ import matplotlib.pyplot as plt
 __all__ = ["main"]
 
 BATCH_SIZE = 32
-TRIALS = 14  # of the random search, for each optimizer and task
 CONFIRMED = 2  # best trials of an optimizer and task that run again on fresh seeds
 CANDIDATES = 4  # best points of the grid that run again on fresh seeds
 LAST_EPOCHS = 2  # over whose ends the validation accuracy is averaged
 NOISE = 0.5  # percentage points below which two settings count as equal
 
-GRID_LR = (0.05, 0.1, 0.2, 0.5)
-GRID_ALPHA = (0.1, 0.25, 0.5, 1.0)
-GRID_BETA = (0.1, 0.2, 0.4, 0.8, 1.6)
 PAPER = {"lr": 0.1, "alpha": 0.5, "beta": 0.1}
 PRIOR = {"lr": 0.1, "alpha": 0.5, "beta": 0.4}  # the best of a small probe on one seed, made before this experiment
 
 Settings = Mapping[str, float]
+
+
+class Budget(NamedTuple):
+    """How much is searched: trials of the random search, for each optimizer and task, and INDIAN's grid."""
+
+    trials: int
+    lr: tuple[float, ...]
+    alpha: tuple[float, ...]
+    beta: tuple[float, ...]
+    digits_epochs: int
+
+    def grid(self) -> list[Settings]:
+        """All combinations."""
+        return [setting for alpha in self.alpha for setting in self.plane(alpha)]
+
+    def plane(self, alpha: float) -> list[Settings]:
+        """Those with one α, rows lr, columns β."""
+        return [{"lr": lr, "alpha": alpha, "beta": beta} for lr in self.lr for beta in self.beta]
+
+
+BUDGETS = {
+    "quick": Budget(2, (0.1,), (0.5,), (0.1, 0.4, 0.8), 2),
+    "standard": Budget(14, (0.05, 0.1, 0.2, 0.5), (0.1, 0.25, 0.5, 1.0), (0.1, 0.2, 0.4, 0.8, 1.6), 10),
+}
 
 
 class Seeds(NamedTuple):
@@ -104,7 +122,7 @@ class Run(NamedTuple):
     training_loss: float
     accuracy: float
     accuracy_last_epochs: float
-    seconds: float
+    cpu_seconds: float
 
 
 # --- Optimizers -------------------------------------------------------------------------------------------------------
@@ -150,32 +168,27 @@ PEERS: dict[str, Peer] = {
 }
 
 
-def _trials(name: str) -> list[Settings]:
+def _trials(name: str, number: int) -> list[Settings]:
     """The settings that the search tries for an optimizer: the same ones on every task."""
     generator = np.random.default_rng(list(PEERS).index(name))
     fixed = list(PEERS[name].fixed)
-    return fixed + [PEERS[name].draw(generator) for _ in range(TRIALS - len(fixed))]
-
-
-def _grid(alphas: Iterable[float] = GRID_ALPHA) -> list[Settings]:
-    return [{"lr": lr, "alpha": alpha, "beta": beta} for alpha in alphas for lr in GRID_LR for beta in GRID_BETA]
+    return (fixed + [PEERS[name].draw(generator) for _ in range(number - len(fixed))])[:number]
 
 
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
 
-def _tasks(data: Path | None, check: Path | None) -> tuple[list[Task], list[Task]]:
+def _tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Task]]:
     """The tasks that decide, and those that only check."""
-    deciding = [Task("digits", _digits_network, _digits_split, 10, Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14)))]
-    checking = []
-    if data is not None:
-        split = _file_split(data, colour=True)
-        deciding.append(Task("colour", NarrowNetworkInNetwork, split, 5, Seeds((0,), (1, 2), (10, 11, 12))))
-    if check is not None:
-        split = _file_split(check, colour=False)
-        network = partial(Perceptron, pixels=split("test", 0).x[0].numel())
-        checking.append(Task("perceptron", network, split, 5, Seeds((0,), (1, 2), (10, 11, 12))))
-    return deciding, checking
+    seeds = Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14))
+    deciding = [Task("digits", _digits_network, _digits_split, digits_epochs, seeds)]
+    if source is None:
+        return deciding, []
+    seeds = Seeds((0,), (1, 2), (10, 11, 12))
+    deciding.append(Task("colour", NarrowNetworkInNetwork, _file_split("cifar10", source), 5, seeds))
+    split = _file_split("mnist", source)
+    network = partial(Perceptron, pixels=split("test", 0).x[0].numel())
+    return deciding, [Task("perceptron", network, split, 5, seeds)]
 
 
 def _digits_network(seed: int) -> nn.Module:
@@ -192,15 +205,16 @@ def _digits_split(held: str, seed: int) -> Split:
     return _as_tensors(data.x_train[kept], data.y_train[kept], data.x_train[left_out], data.y_train[left_out])
 
 
-def _file_split(path: Path, *, colour: bool) -> Callable[[str, int], Split]:
+@cache
+def _file_split(name: str, source: Path) -> Callable[[str, int], Split]:
     """5000 training images; validation: the next 2500; test: the first 5000 test images.
 
     Colour images are halved in size by averaging, and standardized by channel.
     """
-    with np.load(path) as file:
-        images = {part: file[f"x_{part}"][:7500].astype(np.float64) / 255 for part in ("train", "test")}
-        labels = {part: file[f"y_{part}"][:7500].astype(np.int64) for part in ("train", "test")}
-    if colour:
+    x_train, y_train, x_test, y_test = data.image_arrays(name, source)
+    images = {part: x[:7500].astype(np.float64) / 255 for part, x in (("train", x_train), ("test", x_test))}
+    labels = {part: y[:7500].ravel().astype(np.int64) for part, y in (("train", y_train), ("test", y_test))}
+    if images["train"].ndim == 4:
         mean, deviation = images["train"].mean((0, 1, 2)), images["train"].std((0, 1, 2))
         for part, x in images.items():
             n, height, width, channels = x.shape
@@ -222,9 +236,13 @@ def _as_tensors(x: NDArray, y: NDArray, x_held: NDArray, y_held: NDArray) -> Spl
 # --- Runs -------------------------------------------------------------------------------------------------------------
 
 
-def _train(task: Task, held: str, name: str, settings: Settings, seed: int) -> Run:
-    """Train once. The seed decides weights, order of the images and, for the digits, which ones validate."""
-    start = time.perf_counter()
+def train(configuration: Mapping[str, Any], source: Path | None) -> list[Any]:
+    """Train once; returns a `Run`. The seed decides weights, order of the images and, for digits, which validate."""
+    torch.set_num_threads(1)
+    deciding, checking = _tasks(source, configuration["digits_epochs"])
+    task = next(task for task in deciding + checking if task.name == configuration["task"])
+    held, name, settings, seed = (configuration[key] for key in ("held", "optimizer", "settings", "seed"))
+    start = time.process_time()
     split = task.split(held, seed)
     network = task.network(seed)
     optimizer = PEERS[name].make(network.parameters(), **settings)
@@ -244,7 +262,7 @@ def _train(task: Task, held: str, name: str, settings: Settings, seed: int) -> R
     training_loss = _evaluate(network, split.x, split.y)[0]
     if not np.isfinite(training_loss):
         training_loss, accuracies = float("inf"), [100.0 / digits.CLASSES]
-    return Run(
+    return [
         task.name,
         held,
         name,
@@ -253,8 +271,8 @@ def _train(task: Task, held: str, name: str, settings: Settings, seed: int) -> R
         float(f"{training_loss:.5g}"),
         round(accuracies[-1], 3),
         round(fmean(accuracies), 3),
-        round(time.perf_counter() - start, 2),
-    )
+        round(time.process_time() - start, 2),
+    ]
 
 
 @torch.no_grad()
@@ -265,32 +283,39 @@ def _evaluate(network: nn.Module, x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 class Runs:
-    """All runs so far, kept in a CSV file."""
+    """All runs so far, and how to compute more."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, source: Path | None, budget: Budget, workers: int | None) -> None:
+        self.budget = budget
+        self._folder, self._source, self._workers = folder, source, workers
         self._runs: dict[tuple[str, str, str, str, int], Run] = {}
-        if path.exists():
-            with path.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    run = Run(**{name: kind(row[name]) for name, kind in Run.__annotations__.items()})
-                    self._runs[run[:5]] = run
-        else:
-            with path.open("w", newline="") as file:
-                csv.writer(file).writerow(Run._fields)
 
     def do(self, title: str, jobs: Sequence[tuple[Task, str, str, Settings, Sequence[int]]]) -> None:
-        """Run what has not run yet; a job is (task, held, optimizer, settings, seeds)."""
-        single = {
-            (task.name, held, name, json.dumps(settings), seed): (task, held, name, settings, seed)
+        """Compute what has not run yet; a job is (task, held, optimizer, settings, seeds)."""
+        kinds = {"digits": "digits", "colour": "cifar10", "perceptron": "mnist"}
+        configurations = [
+            {
+                "task": task.name,
+                "data": data.fingerprint(*data.image_arrays(kinds[task.name], self._source)),
+                "digits_epochs": self.budget.digits_epochs,
+                "held": held,
+                "optimizer": name,
+                "settings": dict(settings),
+                "seed": seed,
+            }
             for task, held, name, settings, seeds in jobs
             for seed in seeds
-        }
-        for key, job in tqdm([item for item in single.items() if item[0] not in self._runs], desc=title, mininterval=5):
-            run = _train(*job)
-            self._runs[key] = run
-            with self._path.open("a", newline="") as file:
-                csv.writer(file).writerow(run)
+        ]
+        single = [
+            Job("experiments.defaults:train", each, ("indian_core", "indian_torch"), ("numpy", "torch"))
+            for each in configurations
+        ]
+        for run in execute(single, self._folder / "runs", self._workers, title, {"source": self._source}):
+            self._runs[Run(*run)[:5]] = Run(*run)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All runs so far, for a CSV file."""
+        return [run._asdict() for run in self._runs.values()]
 
     def get(self, task: Task, held: str, name: str, settings: Settings, seeds: Iterable[int]) -> list[Run]:
         """The runs of one setting."""
@@ -306,11 +331,12 @@ class Runs:
 
 def _tune(runs: Runs, task: Task) -> dict[str, Settings]:
     """The best settings of every optimizer for one task: random search, and the best few again on fresh seeds."""
+    trials = {name: _trials(name, runs.budget.trials) for name in PEERS}
     runs.do(
         f"{task.name}: search",
-        [(task, "validation", name, settings, task.seeds.search) for name in PEERS for settings in _trials(name)],
+        [(task, "validation", name, settings, task.seeds.search) for name in PEERS for settings in trials[name]],
     )
-    best = {name: _ranked(runs, task, name, _trials(name), task.seeds.search)[:CONFIRMED] for name in PEERS}
+    best = {name: _ranked(runs, task, name, trials[name], task.seeds.search)[:CONFIRMED] for name in PEERS}
     runs.do(
         f"{task.name}: confirm",
         [(task, "validation", name, settings, task.seeds.confirm) for name in PEERS for settings in best[name]],
@@ -333,7 +359,7 @@ def _regrets(
 
 def _choose(runs: Runs, tasks: Sequence[Task]) -> tuple[Settings, list[tuple[Settings, float]]]:
     """One default for all tasks, and the candidates with their regrets on the fresh seeds."""
-    grid = _grid()
+    grid = runs.budget.grid()
     for task in tasks:
         runs.do(f"{task.name}: grid", [(task, "validation", "INDIAN", s, task.seeds.search) for s in grid])
     first = _regrets(runs, tasks, grid, lambda seeds: seeds.search)
@@ -385,13 +411,13 @@ def _final_table(rows: Mapping[str, Sequence[tuple[str, str, Settings]]], runs: 
 
 def _sensitivity(runs: Runs, task: Task, alpha: float) -> NDArray[np.float64]:
     """Validation accuracy on the grid at one α, rows lr, columns β."""
-    scores = [runs.score(task, "INDIAN", settings, task.seeds.search) for settings in _grid([alpha])]
-    return np.array(scores).reshape(len(GRID_LR), len(GRID_BETA))
+    scores = [runs.score(task, "INDIAN", settings, task.seeds.search) for settings in runs.budget.plane(alpha)]
+    return np.array(scores).reshape(len(runs.budget.lr), len(runs.budget.beta))
 
 
-def _sensitivity_table(scores: NDArray[np.float64]) -> str:
-    lines = ["| lr \\ beta |" + "".join(f" {beta:g} |" for beta in GRID_BETA), "|---|" + "---|" * len(GRID_BETA)]
-    for lr, row in zip(GRID_LR, scores, strict=True):
+def _sensitivity_table(scores: NDArray[np.float64], budget: Budget) -> str:
+    lines = ["| lr \\ beta |" + "".join(f" {beta:g} |" for beta in budget.beta), "|---|" + "---|" * len(budget.beta)]
+    for lr, row in zip(budget.lr, scores, strict=True):
         lines.append(f"| {lr:g} |" + "".join(f" {score:.1f} |" for score in row))
     return "\n".join(lines)
 
@@ -404,6 +430,7 @@ def _figure(
     tasks: Sequence[Task],
     chosen: Settings,
 ) -> None:
+    budget = runs.budget
     columns = max(len(tasks), len(deciding))
     figure, axes = plt.subplots(2, columns, figsize=(4.2 * columns, 7.2), squeeze=False, layout="constrained")
     for axis, task in zip(axes[0], tasks, strict=False):
@@ -422,11 +449,11 @@ def _figure(
         for (i, j), score in np.ndenumerate(scores):
             dark = score < scores.max() - 5
             axis.text(j, i, f"{score:.1f}", ha="center", va="center", color="white" if dark else "black")
-        axis.set_xticks(range(len(GRID_BETA)), [f"{beta:g}" for beta in GRID_BETA])
-        axis.set_yticks(range(len(GRID_LR)), [f"{lr:g}" for lr in GRID_LR])
+        axis.set_xticks(range(len(budget.beta)), [f"{beta:g}" for beta in budget.beta])
+        axis.set_yticks(range(len(budget.lr)), [f"{lr:g}" for lr in budget.lr])
         axis.add_patch(
             plt.Rectangle(
-                (GRID_BETA.index(chosen["beta"]) - 0.5, GRID_LR.index(chosen["lr"]) - 0.5),
+                (budget.beta.index(chosen["beta"]) - 0.5, budget.lr.index(chosen["lr"]) - 0.5),
                 *(1, 1),
                 fill=False,
                 edgecolor="C3",
@@ -440,43 +467,38 @@ def _figure(
     plt.close(figure)
 
 
-def _configuration() -> dict[str, object]:
+def _configuration(budget: Budget, fingerprints: Mapping[str, str]) -> dict[str, object]:
     return {
         "batch_size": BATCH_SIZE,
-        "trials": TRIALS,
+        "budget": budget._asdict(),
         "confirmed": CONFIRMED,
         "candidates": CANDIDATES,
         "last_epochs": LAST_EPOCHS,
         "noise_points": NOISE,
-        "grid": {"lr": GRID_LR, "alpha": GRID_ALPHA, "beta": GRID_BETA},
-        "trials_of": {name: _trials(name) for name in PEERS},
-        "python": platform.python_version(),
-        "torch": torch.__version__,
+        "trials_of": {name: _trials(name, budget.trials) for name in PEERS},
+        "data": fingerprints,
+        "versions": versions(["numpy", "torch", "indian"]),
         "threads": 1,
     }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the experiment, print its tables as Markdown, and write its figure and results.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the experiment, print its tables as Markdown, and write its figure and results."""
+    options = parser("defaults", __doc__, ["data", "scale", "workers"], scales=tuple(BUDGETS)).parse_args(arguments)
+    with comparison.explained():
+        _run(options.data, BUDGETS[options.scale], options.output, options.workers)
 
-    Args:
-        argv: Command-line arguments.
-    """
-    parser = argparse.ArgumentParser(prog="python -m experiments.defaults", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="colour images (CIFAR-10) as .npz: the second task that decides")
-    parser.add_argument("--check", type=Path, help="grey images (MNIST) as .npz: a task that only checks the choice")
-    parser.add_argument("--output", type=Path, default=Path("output/defaults"), help="folder of the results")
-    arguments = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "configuration.json").write_text(json.dumps(_configuration(), indent=1) + "\n")
-    runs = Runs(arguments.output / "runs.csv")
-    deciding, checking = _tasks(arguments.data, arguments.check)
+
+def _run(source: Path | None, budget: Budget, folder: Path, workers: int | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ["digits"] if source is None else ["digits", "cifar10", "mnist"]
+    fingerprints = {name: data.fingerprint(*data.image_arrays(name, source)) for name in names}
+    write_json(folder / "configuration.json", _configuration(budget, fingerprints))
+    runs = Runs(folder, source, budget, workers)
+    deciding, checking = _tasks(source, budget.digits_epochs)
     tasks = deciding + checking
-    _print_estimate(deciding, checking)
 
     chosen, candidates = _choose(runs, deciding)
-    print(f"\nChosen default: {_text(chosen)}\n", flush=True)
     tuned = {task.name: _tune(runs, task) for task in tasks}
     untuned = {name: peer.untuned or chosen for name, peer in PEERS.items()}
     rows = {
@@ -490,29 +512,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         jobs = [(task, "test", name, settings, task.seeds.report) for name, _, settings in rows[task.name]]
         runs.do(f"{task.name}: report", jobs)
 
-    tables = [_candidates_table(candidates, runs, deciding), _final_table(rows, runs, tasks)]
+    tables = [f"Chosen default: {_text(chosen)}", _candidates_table(candidates, runs, deciding)]
+    tables.append(_final_table(rows, runs, tasks))
     for task in deciding:
-        scores = _sensitivity(runs, task, chosen["alpha"])
-        tables.append(f"{task.name}, alpha={chosen['alpha']:g}, validation %\n\n{_sensitivity_table(scores)}")
-    report = f"Chosen default: {_text(chosen)}\n\n" + "\n\n".join(tables) + "\n"
-    (arguments.output / "tables.md").write_text(report)
+        scores = _sensitivity_table(_sensitivity(runs, task, chosen["alpha"]), budget)
+        tables.append(f"{task.name}, alpha={chosen['alpha']:g}, validation %\n\n{scores}")
+    report = "\n\n".join(tables)
+    (folder / "table.md").write_text(report + "\n", encoding="utf-8")
     print(report)
-    _figure(arguments.output / "defaults.png", rows, runs, deciding, tasks, chosen)
-
-
-def _print_estimate(deciding: Sequence[Task], checking: Sequence[Task]) -> None:
-    total = 0.0
-    _train(deciding[0], "validation", "INDIAN", PRIOR, 0)  # PyTorch's first steps are slow
-    for task in (*deciding, *checking):
-        seconds = _train(task, "validation", "INDIAN", PRIOR, 0).seconds
-        n_search, n_confirm, n_report = map(len, task.seeds)
-        count = len(PEERS) * (TRIALS * n_search + CONFIRMED * n_confirm + 2 * n_report)
-        if task in deciding:
-            count += len(_grid()) * n_search + (CANDIDATES + 2) * n_confirm
-        total += count * seconds
-        print(f"{task.name}: at most {count} runs of {seconds:.1f} s", flush=True)
-    print(f"at most {total / 60:.0f} minutes\n", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    write_csv(folder / "runs.csv", runs.rows())
+    _figure(folder / "defaults.png", rows, runs, deciding, tasks, chosen)
+    print(f"\nWritten to {folder}")
