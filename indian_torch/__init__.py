@@ -8,5 +8,6 @@ except ModuleNotFoundError as error:
 from indian_torch.innaprop import INNAprop
 from indian_torch.lr_scheduler import LogarithmicDecayLR, PowerDecayLR
 from indian_torch.optimizer import INDIAN, INNA
+from indian_torch.trust_region import TrustRegion
 
-__all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecayLR", "PowerDecayLR"]
+__all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecayLR", "PowerDecayLR", "TrustRegion"]

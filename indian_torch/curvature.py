@@ -1,0 +1,185 @@
+"""The loss, its gradient, and products with its curvature, by automatic differentiation."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from indian_torch.flat import FlatLayout
+
+__all__ = ["LocalModel", "differentiate", "loss_of"]
+
+
+class LocalModel(NamedTuple):
+    """What is known of the loss at the parameters.
+
+    Attributes:
+        loss: The loss, without a dimension.
+        gradient: g, as a vector.
+        product: v ↦ Bv, on vectors; None where there is no curvature.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    product: Callable[[Tensor], Tensor] | None
+
+
+def loss_of(returned: Any, curvature: str) -> Tensor:
+    """The loss in what a closure returned.
+
+    Raises:
+        TypeError: There is no tensor of a floating dtype; or, for ``"gauss_newton"``, no pair of loss and output.
+        ValueError: The loss has more or fewer than one element.
+    """
+    if curvature == "gauss_newton":
+        if not (isinstance(returned, tuple) and len(returned) == 2):
+            raise TypeError(
+                "with curvature='gauss_newton', closure must return the pair (loss, output) of the loss and the output "
+                f"of the network that it is a function of, got {type(returned).__name__}"
+            )
+        returned = returned[0]
+    if not isinstance(returned, Tensor) or not returned.is_floating_point():
+        kind = returned.dtype if isinstance(returned, Tensor) else type(returned).__name__
+        raise TypeError(f"closure must return the loss as a tensor of a floating dtype, got {kind}")
+    if returned.numel() != 1:
+        raise ValueError(f"closure must return a loss of one element, got a tensor of shape {tuple(returned.shape)}")
+    return returned.reshape(())
+
+
+def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalModel:
+    """The local model at the parameters, from what the closure returned.
+
+    The graph of the loss lives as long as the model's ``product`` does.
+
+    Args:
+        returned: The loss; for ``"gauss_newton"`` the pair of the loss and the output that it is a function of.
+        layout: Of the parameters.
+        curvature: ``"hessian"``, ``"gauss_newton"`` or ``"none"``.
+
+    Raises:
+        TypeError, ValueError: As `loss_of`; or the loss, or the output, does not depend on any parameter.
+        RuntimeError: A gradient is sparse, or something on the way has no second derivative.
+    """
+    loss = loss_of(returned, curvature)
+    gradients = _gradients(loss, layout.params, create_graph=curvature == "hessian")
+    if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
+        raise RuntimeError("TrustRegion does not support sparse gradients")
+    product = None
+    if curvature == "hessian":
+        product = _hessian(loss, gradients, layout)
+    elif curvature == "gauss_newton":
+        product = _gauss_newton(loss, returned[1], layout)
+    return LocalModel(loss.detach(), layout.vector([None if g is None else g.detach() for g in gradients]), product)
+
+
+def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) -> Sequence[Tensor | None]:
+    # The graph is needed again for Gauss–Newton products.
+    gradients: Sequence[Tensor | None] = [None]
+    if loss.requires_grad:
+        try:
+            gradients = torch.autograd.grad(
+                loss, params, create_graph=create_graph, retain_graph=True, allow_unused=True
+            )
+        except RuntimeError as error:
+            if "second time" in str(error):
+                raise RuntimeError("closure must return the loss without calling backward on it") from error
+            raise
+    if all(gradient is None for gradient in gradients):
+        raise ValueError(
+            "closure must return a loss that depends on the parameters, got one that is detached from them"
+        )
+    return gradients
+
+
+def _hessian(loss: Tensor, gradients: Sequence[Tensor | None], layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+    """v ↦ ∇²L v: the gradients, differentiated once more."""
+    # A gradient that does not depend on the parameters, as of a linear loss, has no part in the Hessian.
+    curved = [k for k, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
+    outputs = [gradients[k] for k in curved]
+
+    def product(vector: Tensor) -> Tensor:
+        views = layout.views(vector)
+        return layout.vector(_vector_jacobian(outputs, layout.params, [views[k] for k in curved], loss))
+
+    return product
+
+
+def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+    """v ↦ Jᵀ∇²ℓJv, with J the Jacobian of the output and ∇²ℓ the Hessian of the loss as a function of the output.
+
+    Jv is the derivative of Jᵀu, which is linear in u, with respect to u.
+    """
+    if not (isinstance(output, Tensor) and output.is_floating_point() and output.requires_grad):
+        raise TypeError("closure must return as output a tensor of a floating dtype that depends on the parameters")
+    (slope,) = torch.autograd.grad(loss, [output], create_graph=True, allow_unused=True)
+    if slope is None:
+        raise ValueError("closure must return a loss that depends on the output that it returns")
+    dual = torch.zeros_like(output, requires_grad=True)
+    pulled = _vector_jacobian([output], layout.params, [dual], loss, create_graph=True)
+    used = [k for k, part in enumerate(pulled) if part is not None and part.requires_grad]
+
+    def product(vector: Tensor) -> Tensor:
+        views = layout.views(vector)
+        (pushed,) = _vector_jacobian([pulled[k] for k in used], [dual], [views[k] for k in used], loss)
+        # A loss that is linear in the output has no curvature.
+        curved = [slope] if slope.requires_grad and pushed is not None else []
+        (bent,) = _vector_jacobian(curved, [output], [pushed] * len(curved), loss)
+        bent = torch.zeros_like(output) if bent is None else bent
+        return layout.vector(_vector_jacobian([output], layout.params, [bent], loss))
+
+    return product
+
+
+def _vector_jacobian(
+    outputs: Sequence[Any],
+    inputs: Sequence[Tensor],
+    vectors: Sequence[Any],
+    loss: Tensor,
+    *,
+    create_graph: bool = False,
+) -> Sequence[Tensor | None]:
+    if not outputs:
+        return [None] * len(inputs)
+    try:
+        return torch.autograd.grad(
+            outputs, inputs, vectors, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
+    except RuntimeError as error:
+        operation = _without_second_derivative(error, loss)
+        if operation is None:
+            raise
+        raise RuntimeError(
+            f"the loss cannot be differentiated twice: {operation} has no second derivative; "
+            "replace it, or choose curvature='none'"
+        ) from error
+
+
+def _without_second_derivative(error: RuntimeError, loss: Tensor) -> str | None:
+    """The operation that an error of the second differentiation is about; None if it is about something else."""
+    named = re.search(r"derivative for '?([\w:.]+?)(?:_backward\w*)?'? is not implemented", str(error))
+    if named:
+        return named.group(1)
+    if "differentiate twice" not in str(error) and "once_differentiable" not in str(error):
+        return None
+    marked = {cls.__name__ for cls in map(_custom_function, _nodes(loss.grad_fn)) if cls is not None}
+    return " or ".join(sorted(marked)) or "a custom function marked with once_differentiable"
+
+
+def _custom_function(node: Any) -> type | None:
+    """The `torch.autograd.Function` of a node whose backward is differentiable once only, by its decorator."""
+    function = getattr(node, "_forward_cls", None)
+    backward = getattr(function, "backward", None)
+    return function if hasattr(backward, "__wrapped__") else None
+
+
+def _nodes(root: Any) -> Iterator[Any]:
+    """The nodes of a graph, each once."""
+    seen, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            waiting.extend(following for following, _ in node.next_functions)

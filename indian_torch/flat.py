@@ -1,0 +1,30 @@
+"""Parameters as one vector, so that the operations of a solver are one call each."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["FlatLayout"]
+
+
+class FlatLayout:
+    """How parameters lie one after the other in a vector.
+
+    Args:
+        params: The parameters; the vector has the device of the first and the dtype that all their dtypes promote to.
+    """
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        self.params = list(params)
+        self.sizes = [param.numel() for param in params]
+
+    def vector(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """The tensors, of the shapes of the parameters, as one vector; None is a tensor of zeros."""
+        pairs = zip(tensors, self.params, strict=True)
+        return torch.cat([(torch.zeros_like(p) if t is None else t).reshape(-1) for t, p in pairs])
+
+    def views(self, vector: Tensor) -> list[Tensor]:
+        """The vector as tensors of the shapes of the parameters, which share its memory."""
+        parts = vector.split(self.sizes)
+        return [part.view(param.shape) for part, param in zip(parts, self.params, strict=True)]

@@ -1,0 +1,290 @@
+"""The ellipsoidal trust region as a `torch.optim.Optimizer`."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import Optimizer, ParamsT
+
+from indian_core import norms
+from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, Termination, check
+from indian_core.trust_region.radius import Verdict, judge
+from indian_torch.curvature import differentiate, loss_of
+from indian_torch.flat import FlatLayout
+from indian_torch.subproblem import Step, solve
+
+__all__ = ["TrustRegion"]
+
+
+class TrustRegion(Optimizer):
+    r"""The ellipsoidal trust region: a Newton method whose steps stay in the ellipsoids of RMSProp or AdaGrad.
+
+    At parameters :math:`w`, with gradient :math:`g`, curvature :math:`B` and the positive diagonal :math:`A` of a norm
+    (see `indian_core.norms`), a step is
+
+    .. math::
+        s \approx \arg\min_s\; g^\top s + \tfrac12 s^\top B s \quad\text{subject to}\quad \sqrt{s^\top A s} \le \Delta,
+
+    accepted if the loss falls by enough of what the quadratic model promises; the radius :math:`\Delta` follows.
+    Source: Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized Newton methods" (2019).
+
+    It suits small and medium networks, full batches, and problems so ill-conditioned that first-order methods stall. A
+    step costs a gradient and a product with the curvature, about the price of a gradient, for each iteration.
+
+    A batch's loss and its loss at the trial point must be the same function: the closure is called at both, with the
+    same random numbers of PyTorch. Layers that change as they are evaluated, as batch normalization does its running
+    statistics, see the batch twice.
+
+    Memory beside the parameters: the norm's accumulator, which is the state; while the step is sought, six vectors of
+    the size of the parameters, g, s, r, d, Bd and A (with ``"lanczos"`` g, s, q, the q before, Bq and A), with up to
+    three temporaries, and the graph of the gradient; then g, s, A and a copy of the parameters.
+
+    Parameter groups share all hyperparameters, and the radius. A rejected step changes nothing but the radius and the
+    count of backpropagations: the norm takes in the gradients of accepted steps alone, so that a step that is tried
+    again in a full batch is tried in a smaller ellipsoid of the same shape.
+
+    The state is kept as that of `torch.optim.LBFGS`, with the first parameter: ``radius``; ``steps``, the number of
+    accepted steps; ``backpropagations``; and with each parameter the norm's ``accumulator``.
+
+    Args:
+        params: Parameters or parameter groups, of dtype float32 or float64, on one device.
+        norm: The shape of the ellipsoid: ``"rmsprop"``, ``"adagrad"``, or None for a ball.
+        curvature: ``"hessian"``; ``"gauss_newton"``, for which the closure returns the pair of the loss and the output
+            that it is a function of; or ``"none"`` for the first-order method.
+        subproblem: How the step is found: ``"steihaug"``, conjugate gradients, or ``"lanczos"``, which costs about
+            twice as many products and escapes saddles.
+        radius: Δ₀ > 0, the first radius.
+        max_radius: Δ_max >= Δ₀.
+        accept_ratio: η₁ in [0, 1]: a step of a smaller ratio of real to promised decrease is rejected.
+        expand_ratio: η₂ in [η₁, 1]: after a step of a greater ratio the radius grows.
+        expand_factor: γ₁ >= 1, by which it grows.
+        shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
+        tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
+        max_iterations: Iterations of the subproblem at most, >= 1.
+        decay: σ of RMSProp, in [0, 1).
+        epsilon: ε > 0 of the norm.
+
+    Attributes:
+        report: What happened in the last step, an `indian_core.trust_region.Report` of plain numbers; None before the
+            first step, and not saved.
+
+    Raises:
+        TypeError: A hyperparameter is of the wrong type, or a parameter of another dtype.
+        ValueError: A hyperparameter is out of its range, a group has one of its own, or there are no parameters.
+
+    Example:
+        >>> import torch
+        >>> from indian_torch import TrustRegion
+        >>> model, x = torch.nn.Linear(4, 1), torch.ones(8, 4)
+        >>> optimizer = TrustRegion(model.parameters(), radius=1.0)
+        >>> for _ in range(3):
+        ...     loss = optimizer.step(lambda: (model(x) - 1).square().mean())
+        >>> optimizer.report.accepted, optimizer.report.termination.name
+        (True, 'CONVERGED')
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        norm: str | None = DEFAULTS.norm,
+        curvature: str = DEFAULTS.curvature,
+        subproblem: str = DEFAULTS.subproblem,
+        radius: float = DEFAULTS.radius,
+        max_radius: float = DEFAULTS.max_radius,
+        accept_ratio: float = DEFAULTS.accept_ratio,
+        expand_ratio: float = DEFAULTS.expand_ratio,
+        expand_factor: float = DEFAULTS.expand_factor,
+        shrink_factor: float | None = DEFAULTS.shrink_factor,
+        tolerance: float = DEFAULTS.tolerance,
+        max_iterations: int = DEFAULTS.max_iterations,
+        decay: float = DEFAULTS.decay,
+        epsilon: float = DEFAULTS.epsilon,
+    ) -> None:
+        given = Hyperparameters(
+            norm=norm,
+            curvature=curvature,
+            subproblem=subproblem,
+            radius=radius,
+            max_radius=max_radius,
+            accept_ratio=accept_ratio,
+            expand_ratio=expand_ratio,
+            expand_factor=expand_factor,
+            shrink_factor=shrink_factor,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            decay=decay,
+            epsilon=epsilon,
+        )
+        self.report: Report | None = None
+        super().__init__(params, check(given)._asdict())
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; it has the hyperparameters of all others, and the same radius."""
+        common = self._hyperparameters()._asdict() if self.param_groups else self.defaults
+        if isinstance(param_group, dict):
+            param_group = common | param_group
+        super().add_param_group(param_group)
+        try:
+            _check_group(self.param_groups[-1], common)
+        except (TypeError, ValueError):
+            self.param_groups.pop()
+            raise
+
+    @property
+    def radius(self) -> float:
+        """Δ, the radius of the next step; it may be set, to at most ``max_radius``."""
+        return self._shared()["radius"]
+
+    @radius.setter
+    def radius(self, radius: float) -> None:
+        self._shared()["radius"] = check(self._hyperparameters()._replace(radius=radius)).radius
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any]) -> Tensor:  # type: ignore[override]
+        """Take one step, or find that the radius has to shrink.
+
+        Args:
+            closure: Evaluates the model and returns the loss, a tensor of one element, without calling ``backward``;
+                with ``curvature="gauss_newton"`` the pair of the loss and the output of the network that it is a
+                function of. It is called at the parameters and at the trial point.
+
+        Returns:
+            The loss before the step.
+
+        Raises:
+            TypeError: ``closure`` is not callable, or returns no tensor of a floating dtype.
+            ValueError: The loss has more than one element, or does not depend on the parameters.
+            RuntimeError: The loss cannot be differentiated twice, or a gradient is sparse. In each case, and in that
+                of an error in ``closure``, parameters and state are as before.
+        """
+        if not callable(closure):
+            raise TypeError(f"closure must be a function that returns the loss, got {closure!r}")
+        chosen, shared = self._hyperparameters(), self._shared()
+        layout = FlatLayout([p for group in self.param_groups for p in group["params"] if p.requires_grad])
+        # Afterwards the random numbers are as before, so that the trial draws the same.
+        with torch.enable_grad(), _random_numbers_kept(layout.params):
+            local = differentiate(closure(), layout, chosen.curvature)
+        coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.decay, chosen.epsilon)
+        accumulator = self._accumulator(layout, local.gradient, coefficients, chosen.norm)
+        diagonal = norms.scale(accumulator, coefficients, torch) * torch.ones_like(local.gradient[:1])
+        gradient_norm = norms.dual_norm(local.gradient, diagonal, torch)
+        radius = torch.full_like(gradient_norm, shared["radius"])
+        found = solve(local, diagonal, radius, chosen)
+
+        loss = local.loss
+        # The graph of the loss goes with it.
+        del local
+        with _kept_unless_accepted(layout.params) as fate:
+            torch._foreach_add_(layout.params, layout.views(found.step))
+            with torch.enable_grad():
+                trial_loss = loss_of(closure(), chosen.curvature).detach()
+            eps = torch.finfo(loss.dtype).eps
+            verdict = judge(
+                loss, trial_loss, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=torch
+            )
+            self.report = _report(loss, trial_loss, gradient_norm, found, verdict, shared["backpropagations"])
+            fate.accepted = self.report.accepted
+        shared["radius"], shared["backpropagations"] = self.report.radius, self.report.backpropagations
+        if self.report.accepted:
+            shared["steps"] += 1
+            self._keep(layout, accumulator)
+        return loss
+
+    def _hyperparameters(self) -> Hyperparameters:
+        """Those of the first group, which are those of all."""
+        return Hyperparameters(**{name: self.param_groups[0][name] for name in Hyperparameters._fields})
+
+    def _shared(self) -> dict[str, Any]:
+        """The state that belongs to no single parameter; it lies with the first one."""
+        state = self.state[self.param_groups[0]["params"][0]]
+        for name, value in {"radius": self.param_groups[0]["radius"], "steps": 0, "backpropagations": 0}.items():
+            state.setdefault(name, value)
+        return state
+
+    def _accumulator(
+        self, layout: FlatLayout, gradient: Tensor, coefficients: norms.NormCoefficients, norm: str | None
+    ) -> Tensor | None:
+        """The norm's accumulator with this gradient taken in, as a vector."""
+        if norm is None:
+            return None
+        before = layout.vector([self.state[param].get("accumulator") for param in layout.params])
+        return norms.accumulate(before, gradient, coefficients)
+
+    def _keep(self, layout: FlatLayout, accumulator: Tensor | None) -> None:
+        """Make an accumulator part of the state."""
+        if accumulator is not None:
+            for param, part in zip(layout.params, layout.views(accumulator), strict=True):
+                self.state[param].setdefault("accumulator", torch.empty_like(param)).copy_(part)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__.setdefault("report", None)
+
+
+class _Fate:
+    """What becomes of a trial."""
+
+    accepted = False
+
+
+@contextlib.contextmanager
+def _kept_unless_accepted(params: Sequence[Tensor]) -> Iterator[_Fate]:
+    """Put the parameters back at the end, bit by bit as they were, unless they are accepted; after an error too."""
+    before, fate = [param.clone() for param in params], _Fate()
+    try:
+        yield fate
+    finally:
+        if not fate.accepted:
+            torch._foreach_copy_(list(params), before)
+
+
+@contextlib.contextmanager
+def _random_numbers_kept(params: Sequence[Tensor]) -> Iterator[None]:
+    """Put PyTorch's random numbers back at the end, on the CPU and on the device of the parameters."""
+    device = params[0].device
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices, device_type="cuda" if device.type == "cpu" else device.type):
+        yield
+
+
+def _report(
+    loss: Tensor, trial_loss: Tensor, gradient_norm: Tensor, found: Step, verdict: Verdict, spent: int
+) -> Report:
+    """What happened, as plain numbers, which come from the device all at once."""
+    scalars = Report(
+        loss=loss,
+        trial_loss=trial_loss,
+        model_decrease=found.model_decrease,
+        ratio=verdict.ratio,
+        radius=verdict.radius,
+        accepted=verdict.accepted,
+        within_rounding=verdict.within_rounding,
+        iterations=found.iterations,
+        termination=found.termination,
+        negative_curvature=found.negative_curvature,
+        gradient_norm=gradient_norm,
+        step_norm=found.step_norm,
+        backpropagations=spent + 1 + found.products,
+    )
+    as_double = [torch.as_tensor(value, dtype=torch.float64, device=loss.device) for value in scalars]
+    numbers = Report(*torch.stack(as_double).tolist())
+    return numbers._replace(
+        accepted=bool(numbers.accepted),
+        within_rounding=bool(numbers.within_rounding),
+        iterations=int(numbers.iterations),
+        termination=Termination(int(numbers.termination)),
+        negative_curvature=bool(numbers.negative_curvature),
+        backpropagations=int(numbers.backpropagations),
+    )
+
+
+def _check_group(group: dict[str, Any], common: dict[str, Any]) -> None:
+    for name, value in common.items():
+        if group[name] != value:
+            raise ValueError(f"{name} must be the same in all parameter groups, {value!r}, got {group[name]!r}")
+    for param in group["params"]:
+        if param.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"params must be of dtype float32 or float64, got a parameter of dtype {param.dtype}")
