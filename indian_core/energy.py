@@ -18,7 +18,14 @@ from typing import Any, NamedTuple, TypeAlias
 from indian_core.flow import velocity_flow
 from indian_core.hyperparameters import POSITIVE, check, check_number
 
-__all__ = ["Energies", "dissipation", "energies", "largest_monotone_step_size"]
+__all__ = [
+    "Energies",
+    "dissipation",
+    "energies",
+    "energy_gradient",
+    "largest_monotone_step_size",
+    "quasi_gradient_constant",
+]
 
 Array: TypeAlias = Any
 """An array of any framework: NumPy, torch, JAX, TensorFlow."""
@@ -81,6 +88,45 @@ def dissipation(velocity: Array, gradient: Array, alpha: Scalar, beta: Scalar) -
     viscous, newton = alpha**0.5 * speed, beta**0.5 * gradient
     minimum, maximum = viscous + newton, viscous - newton
     return Energies(minimum * minimum, maximum * maximum, 2 * alpha * speed * speed + 2 * beta * gradient * gradient)
+
+
+def energy_gradient(velocity: Array, gradient: Array, alpha: Scalar, beta: Scalar) -> tuple[Array, Array]:
+    """∂E/∂θ and ∂E/∂ψ, equation (31) of the paper.
+
+    Args:
+        velocity: m.
+        gradient: g, of m's shape.
+        alpha: α >= 0.
+        beta: β > 0.
+
+    Example:
+        >>> energy_gradient(1.0, 2.0, alpha=1.0, beta=0.5)
+        (8.0, -4.0)
+    """
+    return 2 * (1 + alpha * beta) * gradient + 2 * (1 / beta - alpha) * velocity, -2 / beta * velocity
+
+
+def quasi_gradient_constant(alpha: float, beta: float) -> float:
+    """The largest c₁ with dE/dt <= −c₁‖∂E‖² wherever the system is: the constant of Theorem 12 for Theorem 14.
+
+    dE/dt and ‖∂E‖² are quadratic forms in m and g, and c₁ is their smallest ratio. With p = αβ it solves
+    x² − (2 + p)x + p = 0 for x = 2(1 + p)c₁/β. The paper shows that there is such a constant.
+
+    Args:
+        alpha: α >= 0; for α = 0 the constant is 0, and the theorem says nothing.
+        beta: β > 0.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of its range.
+
+    Example:
+        >>> round(quasi_gradient_constant(alpha=0.5, beta=0.1), 9)
+        0.001175598
+    """
+    check(alpha=alpha, beta=beta)
+    p = alpha * beta
+    return p * beta / ((1 + p) * (2 + p + math.sqrt(4 + p * p)))
 
 
 def largest_monotone_step_size(curvature: float, alpha: float, beta: float) -> float:

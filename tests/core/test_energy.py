@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.linalg import eigh
 
 from indian_core.dynamics import phase_from_velocity, pre_form, velocity_step
-from indian_core.energy import dissipation, energies, largest_monotone_step_size
+from indian_core.energy import (
+    dissipation,
+    energies,
+    energy_gradient,
+    largest_monotone_step_size,
+    quasi_gradient_constant,
+)
 from indian_core.flow import phase_flow, velocity_flow
 
 numbers = st.floats(-8, 8, allow_subnormal=False, width=32)
@@ -71,6 +78,41 @@ def test_energies_along_a_solution_fall_by_what_is_dissipated() -> None:
     assert end[5] > 1.1 * end[4] > 0, "a start for which it matters which rate is whose"
 
 
+@given(numbers, numbers, numbers, st.just(0.0) | positive, positive)
+def test_energy_gradient_turns_the_flow_into_the_rate(
+    theta: float, velocity: float, gradient: float, alpha: float, beta: float
+) -> None:
+    phase = phase_from_velocity(theta, velocity, alpha, beta)
+    rates = phase_flow(theta, phase, gradient, alpha, beta)
+    along = [d * rate for d, rate in zip(energy_gradient(rates[1], gradient, alpha, beta), rates, strict=True)]
+    atol = 1e-13 * sum(map(abs, along)) + 1e-30
+    np.testing.assert_allclose(sum(along), -dissipation(rates[1], gradient, alpha, beta).total, atol=atol, rtol=1e-13)
+
+
+def test_energy_gradient_is_the_slope_of_the_energy_over_the_phase() -> None:
+    alpha, beta, phase, h = 0.5, 0.25, 0.75, 1e-6
+
+    def energy(phase: float) -> float:
+        return float(energies(0.0, phase_flow(2.0, phase, 0.0, alpha, beta)[1] ** 2, alpha, beta).total)
+
+    slope = (energy(phase + h) - energy(phase - h)) / (2 * h)
+    velocity = phase_flow(2.0, phase, 0.0, alpha, beta)[1]
+    assert energy_gradient(velocity, 3.0, alpha, beta)[1] == pytest.approx(slope, rel=1e-6)
+
+
+@given(positive, positive)
+def test_quasi_gradient_constant_is_the_smallest_ratio_of_the_two_forms(alpha: float, beta: float) -> None:
+    def form(function: Callable[[float, float], float]) -> Any:
+        velocity, gradient, both = function(1.0, 0.0), function(0.0, 1.0), function(1.0, 1.0)
+        mixed = (both - velocity - gradient) / 2
+        return np.array([[velocity, mixed], [mixed, gradient]])
+
+    rate = form(lambda m, g: dissipation(m, g, alpha, beta).total)
+    steepness = form(lambda m, g: sum(slope**2 for slope in energy_gradient(m, g, alpha, beta)))
+    smallest = eigh(rate, steepness, eigvals_only=True)[0]
+    assert quasi_gradient_constant(alpha, beta) == pytest.approx(smallest, rel=1e-5)
+
+
 def increase(speed: Fraction, gradient: Fraction, step_size: Fraction, a: Fraction, b: Fraction, c: Fraction) -> Any:
     """By how much a step raises E on the quadratic of curvature c; a is α, b is β."""
     theta, velocity = gradient / c, speed + b * gradient
@@ -109,7 +151,7 @@ ARRAYS = [np.array([0.5, 1.0, -2.0, 0.0]), np.array([-3.0, 0.125, 1.0, 2.0])]
 ALPHA, BETA = np.array([0.5, 0.0, 0.1, 1.3]), np.array([0.1, 0.25, 0.5, 0.1])
 
 
-@pytest.mark.parametrize("function", [energies, dissipation, velocity_flow])
+@pytest.mark.parametrize("function", [energies, dissipation, energy_gradient, velocity_flow])
 def test_every_framework_computes_the_same(run_in_framework: Callable[..., Any], function: Callable[..., Any]) -> None:
     arguments = [abs(ARRAYS[0]), abs(ARRAYS[1])] if function is energies else ARRAYS
     actual = run_in_framework(lambda *a: tuple(function(*a)), [*arguments, ALPHA, BETA])
