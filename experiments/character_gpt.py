@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from experiments import comparison, data
 from experiments.command_line import parser
-from experiments.comparison import Protocol
+from experiments.comparison import Contestant, Goal, Protocol
 from experiments.curves import Panel, draw
+from experiments.tuning import random_trials
 
 __all__ = ["main", "protocol"]
 
 OPTIMIZERS: Final = ("AdamW", "NAdam", "SGD-Nesterov", "INNAprop", "INDIAN")
+SCHEDULE: Final = {"kind": "cosine", "warmup": 0.1}
 
 SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
     "quick": {
@@ -38,7 +40,7 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
         "batch_size": 12,
         "trials": 8,
         "search_steps": 200,
-        "steps": 800,
+        "steps": 600,
         "seeds": 3,
         "evaluations": 10,
         "evaluate": {"training": 64, "validation": 256, "test": 256},
@@ -57,16 +59,19 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+GOAL: Final = Goal("AdamW", "validation_loss")
+
+
 def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
     """What is compared at a scale."""
     sizes = dict(SCALES[scale])
     sizes["seeds"] = seeds or sizes["seeds"]
+    trials = sizes.pop("trials")
     return Protocol(
         data=data.text(source, context=sizes.pop("context")),
         network={"name": "character_gpt", **sizes.pop("network")},
         framework="torch",
-        optimizers=OPTIMIZERS,
-        schedule={"kind": "cosine", "warmup": 0.1},
+        contestants=[Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS],
         **sizes,
     )
 
@@ -74,20 +79,19 @@ def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Search, train, and write a figure, tables and the configuration."""
     options = parser("character_gpt", __doc__, ["data", "seeds", "scale", "workers"]).parse_args(arguments)
+    folder = options.output
     with comparison.explained():
         chosen = protocol(options.scale, options.data, options.seeds)
-        found = comparison.compare(chosen, options.data, options.output, options.workers)
-    print(comparison.report(found, chosen, options.output, reference="AdamW", accuracy=False))
+        found = comparison.compare(chosen, options.data, folder, options.workers)
+    text = comparison.table(found, GOAL, accuracy=False, sort_by="validation_loss")
+    comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))
     loss = "validation loss"
-    line = (comparison.target(found, "AdamW"), "AdamW at its end")
+    line = (GOAL.value(found), "AdamW at its end")
     panels = [
         Panel("step", "validation_loss", "step", loss, line=line),
         Panel("cpu_seconds", "validation_loss", "CPU seconds of one thread", loss, line=line),
     ]
-    draw(
-        options.output / "character_gpt.png",
-        f"Character-level GPT on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst",
-        [panels],
-        [[found.runs, found.runs]],
-    )
-    print(f"\nWritten to {options.output}")
+    runs = {label: entry.runs for label, entry in found.items()}
+    title = f"Character-level GPT on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"
+    draw(folder / "character_gpt.png", title, [panels], [[runs, runs]])
+    print(f"{text}\n\nWritten to {folder}")

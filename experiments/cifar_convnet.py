@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from experiments import comparison, data
 from experiments.command_line import parser
-from experiments.comparison import Protocol
+from experiments.comparison import Contestant, Goal, Protocol
 from experiments.curves import Panel, draw
+from experiments.tuning import random_trials
 
 __all__ = ["main", "protocol"]
 
 OPTIMIZERS: Final = ("AdamW", "SGD-Nesterov", "INNAprop", "INDIAN", "INDIAN, AdaGrad norm")
+SCHEDULE: Final = {"kind": "cosine", "warmup": 0.1}
 
 SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
     "quick": {
@@ -57,17 +59,20 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+GOAL: Final = Goal("AdamW", "validation_accuracy")
+
+
 def protocol(scale: str, source: Path | None, seeds: int | None, framework: str) -> Protocol:
     """What is compared at a scale."""
     sizes = dict(SCALES[scale])
     sizes["seeds"] = seeds or sizes["seeds"]
+    trials = sizes.pop("trials")
     name = "digits" if scale == "quick" and source is None else "cifar10"
     return Protocol(
         data=data.images(name, source, **sizes.pop("images")),
         network={"name": "convnet", "widths": sizes.pop("widths")},
         framework=framework,
-        optimizers=OPTIMIZERS,
-        schedule={"kind": "cosine", "warmup": 0.1},
+        contestants=[Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS],
         **sizes,
     )
 
@@ -75,19 +80,18 @@ def protocol(scale: str, source: Path | None, seeds: int | None, framework: str)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Search, train, and write a figure, tables and the configuration."""
     options = parser("cifar_convnet", __doc__, ["data", "seeds", "framework", "scale", "workers"]).parse_args(arguments)
+    folder = options.output
     with comparison.explained():
         chosen = protocol(options.scale, options.data, options.seeds, options.framework)
-        found = comparison.compare(chosen, options.data, options.output, options.workers)
-    print(comparison.report(found, chosen, options.output, reference="AdamW", accuracy=True))
+        found = comparison.compare(chosen, options.data, folder, options.workers)
+    text = comparison.table(found, GOAL, accuracy=True, sort_by="validation_loss")
+    comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))
     panels = [
         Panel("step", "training_loss", "step", "training loss", log=True),
         Panel("step", "validation_loss", "step", "validation loss"),
         Panel("step", "test_accuracy", "step", "test accuracy"),
     ]
-    draw(
-        options.output / "cifar_convnet.png",
-        f"Convolutional network on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst",
-        [panels],
-        [[found.runs] * 3],
-    )
-    print(f"\nWritten to {options.output}")
+    runs = {label: entry.runs for label, entry in found.items()}
+    title = f"Convolutional network on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"
+    draw(folder / "cifar_convnet.png", title, [panels], [[runs] * 3])
+    print(f"{text}\n\nWritten to {folder}")

@@ -1,8 +1,8 @@
-"""One protocol for comparing optimizers: a random search of the same size for each, then runs on fresh seeds."""
+"""One protocol for comparing optimizers: a search of the same size for each, then runs on fresh seeds."""
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +12,42 @@ from experiments import curves, training
 from experiments.data import DataError
 from experiments.runs import RunError, code_version, execute, versions
 from experiments.trainers import LIBRARIES, MODULES
-from experiments.tuning import final, random_trials
+from experiments.tuning import final
 
-__all__ = ["Comparison", "Protocol", "compare", "explained", "report"]
+__all__ = [
+    "Comparison",
+    "Contestant",
+    "Entry",
+    "Goal",
+    "Protocol",
+    "best",
+    "compare",
+    "curve_rows",
+    "described",
+    "explained",
+    "run_rows",
+    "save",
+    "table",
+]
 
 SEARCH_SEED = 0
 """Of the weights and batches in all trials; the final runs have the seeds 1, 2 and so on."""
+
+
+class Contestant(NamedTuple):
+    """One optimizer as it takes part in a comparison.
+
+    Attributes:
+        label: In figures and tables.
+        optimizer: A name in `experiments.optimizers`.
+        trials: Hyperparameters among which it chooses.
+        schedule: See `experiments.training.factor`.
+    """
+
+    label: str
+    optimizer: str
+    trials: Sequence[Mapping[str, float]]
+    schedule: Mapping[str, Any]
 
 
 class Protocol(NamedTuple):
@@ -27,25 +57,21 @@ class Protocol(NamedTuple):
         data: What `experiments.data` described.
         network: See `experiments.trainers.trainer`.
         framework: "torch", "keras" or "jax".
-        optimizers: Names in `experiments.tuning.SPACES`.
+        contestants: Which optimizers; all have the same number of trials.
         batch_size: Examples a step.
-        schedule: See `experiments.training.factor`.
-        trials: Of the random search, for each optimizer.
         search_steps: Of a trial.
         steps: Of a final run.
-        seeds: Number of final runs of each optimizer.
+        seeds: Number of final runs of each contestant.
         evaluations: How often a final run is evaluated.
         evaluate: On how many examples of each part.
-        choose_by: The quantity that is smallest for the chosen trial.
+        choose_by: The quantity that is smallest at the end of the chosen trial.
     """
 
     data: Mapping[str, Any]
     network: Mapping[str, Any]
     framework: str
-    optimizers: tuple[str, ...]
+    contestants: Sequence[Contestant]
     batch_size: int
-    schedule: Mapping[str, Any]
-    trials: int
     search_steps: int
     steps: int
     seeds: int
@@ -53,7 +79,9 @@ class Protocol(NamedTuple):
     evaluate: Mapping[str, int]
     choose_by: str = "validation_loss"
 
-    def run(self, optimizer: str, hyperparameters: Mapping[str, float], seed: int, *, search: bool) -> dict[str, Any]:
+    def run(
+        self, contestant: Contestant, hyperparameters: Mapping[str, float], seed: int, *, search: bool
+    ) -> dict[str, Any]:
         """The configuration of a run."""
         steps = self.search_steps if search else self.steps
         parts = {part: n for part, n in self.evaluate.items() if not (search and part == "test")}
@@ -61,25 +89,46 @@ class Protocol(NamedTuple):
             "data": dict(self.data),
             "network": dict(self.network),
             "framework": self.framework,
-            "optimizer": optimizer,
+            "optimizer": contestant.optimizer,
             "hyperparameters": dict(hyperparameters),
-            "schedule": dict(self.schedule),
+            "schedule": dict(contestant.schedule),
             "batch_size": self.batch_size,
             "steps": steps,
             "seed": seed,
             "evaluate": {"every": max(1, steps if search else steps // self.evaluations), **parts},
         }
 
+    def final_seeds(self) -> range:
+        """Of the weights and batches in the final runs."""
+        return range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self.seeds)
 
-class Comparison(NamedTuple):
-    """The trials and their results, what was chosen, and the final runs, each by optimizer."""
+    def configuration(self) -> dict[str, Any]:
+        """All that determines the results, for a reader."""
+        return {
+            **self._asdict(),
+            "contestants": [contestant._asdict() for contestant in self.contestants],
+            "seed_of_trials": SEARCH_SEED,
+            "seeds_of_final_runs": list(self.final_seeds()),
+            "code": code_version(["experiments.training", MODULES[self.framework]]),
+            "versions": versions(["numpy", *LIBRARIES[self.framework], "indian"]),
+            "threads": 1,
+        }
 
-    trials: dict[str, list[tuple[dict[str, float], Mapping[str, Any]]]]
-    chosen: dict[str, dict[str, float]]
-    runs: dict[str, list[Mapping[str, Any]]]
+
+class Entry(NamedTuple):
+    """What became of a contestant: the results of its trials, the one chosen, and the final runs."""
+
+    contestant: Contestant
+    trials: list[Mapping[str, Any]]
+    chosen: Mapping[str, float]
+    runs: list[Mapping[str, Any]]
 
 
-def compare(protocol: Protocol, source: Path | None, folder: Path, workers: int | None) -> Comparison:
+Comparison = dict[str, Entry]
+"""By label."""
+
+
+def compare(protocol: Protocol, source: Path | None, folder: Path, workers: int | None, title: str = "") -> Comparison:
     """Search for hyperparameters, and train with the best.
 
     Args:
@@ -87,30 +136,47 @@ def compare(protocol: Protocol, source: Path | None, folder: Path, workers: int 
         source: What the user named with ``--data``.
         folder: Where runs are stored.
         workers: Processes.
+        title: Of the progress bars.
 
     Raises:
         RunError: A run failed.
+        ValueError: The contestants have different numbers of trials.
     """
-    candidates = {name: random_trials(name, protocol.trials) for name in protocol.optimizers}
+    if len({len(contestant.trials) for contestant in protocol.contestants}) > 1:
+        raise ValueError("every optimizer must have the same number of trials")
     tried = _execute(
-        [protocol.run(name, h, SEARCH_SEED, search=True) for name, trials in candidates.items() for h in trials],
-        *(source, folder, workers, "search"),
+        [protocol.run(c, trial, SEARCH_SEED, search=True) for c in protocol.contestants for trial in c.trials],
+        *(source, folder, workers, f"{title} search"),
     )
-    trials = {name: [(h, next(tried)) for h in candidates[name]] for name in candidates}
-    chosen = {
-        name: min(of_name, key=lambda trial: final(trial[1], protocol.choose_by))[0] for name, of_name in trials.items()
-    }
-    seeds = range(SEARCH_SEED + 1, SEARCH_SEED + 1 + protocol.seeds)
+    trials = {c.label: [next(tried) for _ in c.trials] for c in protocol.contestants}
+    chosen = {c.label: best(c.trials, trials[c.label], protocol.choose_by) for c in protocol.contestants}
     ended = _execute(
-        [protocol.run(name, h, seed, search=False) for name, h in chosen.items() for seed in seeds],
-        *(source, folder, workers, "final runs"),
+        [
+            protocol.run(c, chosen[c.label], seed, search=False)
+            for c in protocol.contestants
+            for seed in protocol.final_seeds()
+        ],
+        *(source, folder, workers, f"{title} final runs"),
     )
-    return Comparison(trials, chosen, {name: [next(ended) for _ in seeds] for name in chosen})
+    return {
+        c.label: Entry(c, trials[c.label], chosen[c.label], [next(ended) for _ in protocol.final_seeds()])
+        for c in protocol.contestants
+    }
 
 
-def _execute(configurations: Sequence[dict[str, Any]], source: Path | None, folder: Path, workers: int | None, title):
+def best(
+    trials: Sequence[Mapping[str, float]], results: Sequence[Mapping[str, Any]], quantity: str
+) -> Mapping[str, float]:
+    """The trial whose run ended with the smallest value of a quantity; the first one if all diverged."""
+    values = [final(result, quantity) for result in results]
+    return trials[values.index(min(values))]
+
+
+def _execute(
+    configurations: Sequence[dict[str, Any]], source: Path | None, folder: Path, workers: int | None, title: str
+) -> Iterator[Mapping[str, Any]]:
     jobs = [training.job(configuration) for configuration in configurations]
-    return iter(execute(jobs, folder / "runs", workers, title, {"source": source}))
+    return iter(execute(jobs, folder / "runs", workers, title.strip(), {"source": source}))
 
 
 class explained:  # noqa: N801
@@ -130,114 +196,122 @@ class explained:  # noqa: N801
 # --- Reporting --------------------------------------------------------------------------------------------------------
 
 
-def report(comparison: Comparison, protocol: Protocol, folder: Path, *, reference: str, accuracy: bool) -> str:
-    """Write ``runs.csv``, ``curves.csv``, ``configuration.json`` and ``table.md``, and return the table.
+class Goal(NamedTuple):
+    """What the others are to reach: a quantity of the final runs of one contestant, at their end."""
+
+    label: str
+    quantity: str
+
+    def value(self, comparison: Comparison) -> float:
+        """Of the mean over the runs."""
+        return float(curves.band(comparison[self.label].runs, "step", self.quantity).mean[-1])
+
+    def reached(self, runs: Sequence[Mapping[str, Any]], value: float, x: str) -> str:
+        """Where the mean over some runs first is as good; ``x`` is "step" or "cpu_seconds"."""
+        first = curves.first_above if "accuracy" in self.quantity else curves.first_below
+        place = first(curves.band(runs, x, self.quantity), value)
+        return "not reached" if place is None else f"{place:.0f}"
+
+
+def table(comparison: Comparison, goal: Goal | None, *, accuracy: bool, sort_by: str) -> str:
+    """The final runs of every contestant, the best first.
 
     Args:
         comparison: What was computed.
-        protocol: How.
-        folder: For the files.
-        reference: The optimizer whose final validation loss the others are to reach.
+        goal: For the columns that say when it was reached; None for no such columns.
         accuracy: Whether the test accuracy is of interest.
+        sort_by: A quantity.
     """
-    curves.write_csv(folder / "runs.csv", _run_rows(comparison, protocol))
-    curves.write_csv(folder / "curves.csv", _curve_rows(comparison))
-    curves.write_json(folder / "configuration.json", configuration(protocol, comparison.chosen))
-    text = table(comparison, reference, accuracy)
-    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
-    return text
-
-
-def configuration(protocol: Protocol, chosen: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """All that determines the results."""
-    return {
-        **protocol._asdict(),
-        "trials_of": {name: random_trials(name, protocol.trials) for name in protocol.optimizers},
-        "search_seed": SEARCH_SEED,
-        "seeds_of_final_runs": list(range(SEARCH_SEED + 1, SEARCH_SEED + 1 + protocol.seeds)),
-        "chosen": dict(chosen),
-        "code": code_version(["experiments.training", MODULES[protocol.framework]]),
-        "versions": versions(["numpy", *LIBRARIES[protocol.framework], "indian"]),
-        "threads": 1,
-    }
-
-
-def target(comparison: Comparison, reference: str) -> float:
-    """The mean final validation loss of an optimizer."""
-    return float(curves.band(comparison.runs[reference], "step", "validation_loss").mean[-1])
-
-
-def table(comparison: Comparison, reference: str, accuracy: bool) -> str:
-    """The final runs of every optimizer, the best first."""
-    goal = target(comparison, reference)
     header = ["optimizer", "chosen", "training loss", "validation loss", "test loss"]
     header += ["test accuracy, %"] if accuracy else []
-    header += ["steps", "CPU seconds", "ms a step", "trials that diverged"]
+    header += [f"steps to {goal.label}'s end", f"CPU s to {goal.label}'s end"] if goal else []
+    header += ["CPU ms a step", "trials that diverged"]
+    value = goal.value(comparison) if goal else 0.0
     rows = []
-    for name, results in sorted(comparison.runs.items(), key=lambda item: _mean_final(item[1])):
-        steps, seconds = (
-            curves.first_below(curves.band(results, x, "validation_loss"), goal) for x in ("step", "cpu_seconds")
-        )
-        times = [1000 * result["cpu_seconds"][-1] / result["step"][-1] for result in results if result["step"][-1]]
-        trials = comparison.trials[name]
+    for label, entry in sorted(comparison.items(), key=lambda item: _mean_end(item[1].runs, sort_by)):
+        times = [1000 * run["cpu_seconds"][-1] / max(1, run["step"][-1]) for run in entry.runs]
         losses = ("training_loss", "validation_loss", "test_loss")
         rows.append(
             [
-                name,
-                ", ".join(f"{key} {value:g}" for key, value in comparison.chosen[name].items()),
-                *(curves.spread([_last(result, loss) for result in results], 3) for loss in losses),
-                *([curves.spread([100 * r["test_accuracy"][-1] for r in results], 1)] if accuracy else []),
-                "not reached" if steps is None else f"{steps:.0f}",
-                "not reached" if seconds is None else f"{seconds:.0f}",
+                label,
+                described(entry),
+                *(curves.spread([_end(run, loss) for run in entry.runs], 3) for loss in losses),
+                *([curves.spread([100 * run["test_accuracy"][-1] for run in entry.runs], 1)] if accuracy else []),
+                *([goal.reached(entry.runs, value, x) for x in ("step", "cpu_seconds")] if goal else []),
                 f"{np.median(times):.0f}",
-                f"{sum(result['diverged'] for _, result in trials)} of {len(trials)}",
+                f"{sum(result['diverged'] for result in entry.trials)} of {len(entry.trials)}",
             ]
         )
-    note = (
-        "Mean (lowest–highest) of the final runs. *Steps* and *CPU seconds* are those until the mean validation loss "
-        f"is {goal:.4f}, {reference}'s at its end. CPU seconds are those of one thread, for the steps alone."
-    )
+    note = "Mean (lowest–highest) of the final runs. CPU times are those of one thread, for the steps alone."
+    if goal:
+        quantity = goal.quantity.replace("_", " ")
+        note += (
+            f" *{goal.label}'s end*: the mean {quantity} is as good as {value:.4f}, {goal.label}'s after its last step."
+        )
     return f"{curves.markdown_table(header, rows)}\n\n{note}"
 
 
-def _last(result: Mapping[str, Any], quantity: str) -> float:
-    return math.inf if result["diverged"] else result[quantity][-1]
+def described(entry: Entry) -> str:
+    """The hyperparameters that a contestant chose, and whether its learning rate is the smallest or largest tried."""
+    rates = [trial["lr"] for trial in entry.contestant.trials]
+    edge = {min(rates): " (the smallest tried)", max(rates): " (the largest tried)"}.get(entry.chosen["lr"], "")
+    return ", ".join(f"{key} {value:g}{edge if key == 'lr' else ''}" for key, value in entry.chosen.items())
 
 
-def _mean_final(results: Sequence[Mapping[str, Any]]) -> float:
-    return float(np.mean([_last(result, "validation_loss") for result in results]))
+def save(
+    folder: Path,
+    configuration: Mapping[str, Any],
+    text: str,
+    runs: Sequence[Mapping[str, Any]],
+    points: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write ``configuration.json``, ``table.md``, ``runs.csv`` and ``curves.csv``."""
+    curves.write_json(folder / "configuration.json", configuration)
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    curves.write_csv(folder / "runs.csv", runs)
+    curves.write_csv(folder / "curves.csv", points)
 
 
-def _run_rows(comparison: Comparison, protocol: Protocol) -> list[dict[str, Any]]:
+def run_rows(comparison: Comparison, **columns: str) -> list[dict[str, Any]]:
+    """How every run ended, trials and final runs, for a CSV file; the columns stand before the others."""
     searched = [
-        _row(name, "search", hyperparameters, SEARCH_SEED, result)
-        for name, trials in comparison.trials.items()
-        for hyperparameters, result in trials
+        {**columns, **_row(label, "search", trial, SEARCH_SEED, result)}
+        for label, entry in comparison.items()
+        for trial, result in zip(entry.contestant.trials, entry.trials, strict=True)
     ]
     finals = [
-        _row(name, "final", comparison.chosen[name], seed, result)
-        for name, results in comparison.runs.items()
-        for seed, result in enumerate(results, start=SEARCH_SEED + 1)
+        {**columns, **_row(label, "final", entry.chosen, seed, result)}
+        for label, entry in comparison.items()
+        for seed, result in enumerate(entry.runs, start=SEARCH_SEED + 1)
     ]
     return searched + finals
 
 
-def _row(
-    name: str, stage: str, hyperparameters: Mapping[str, float], seed: int, result: Mapping[str, Any]
-) -> dict[str, Any]:
-    ends = {key: values[-1] for key, values in result.items() if key != "diverged"}
-    given = " ".join(f"{key}={value:g}" for key, value in hyperparameters.items())
-    row = {"optimizer": name, "stage": stage, "hyperparameters": given, "seed": seed, "diverged": result["diverged"]}
-    return row | {key: float(f"{value:.5g}") for key, value in ends.items()}
-
-
-def _curve_rows(comparison: Comparison) -> list[dict[str, Any]]:
+def curve_rows(comparison: Comparison, **columns: str) -> list[dict[str, Any]]:
+    """All points of the curves of the final runs, for a CSV file."""
     return [
-        {"optimizer": name, "seed": seed, **{key: float(f"{value:.5g}") for key, value in point.items()}}
-        for name, results in comparison.runs.items()
-        for seed, result in enumerate(results, start=SEARCH_SEED + 1)
+        {**columns, "optimizer": label, "seed": seed, **{key: float(f"{value:.5g}") for key, value in point.items()}}
+        for label, entry in comparison.items()
+        for seed, result in enumerate(entry.runs, start=SEARCH_SEED + 1)
         for point in _points(result)
     ]
+
+
+def _end(result: Mapping[str, Any], quantity: str) -> float:
+    return math.inf if result["diverged"] else result[quantity][-1]
+
+
+def _mean_end(results: Sequence[Mapping[str, Any]], quantity: str) -> float:
+    return float(np.mean([_end(result, quantity) for result in results]))
+
+
+def _row(
+    label: str, stage: str, hyperparameters: Mapping[str, float], seed: int, result: Mapping[str, Any]
+) -> dict[str, Any]:
+    given = " ".join(f"{key}={value:g}" for key, value in hyperparameters.items())
+    row = {"optimizer": label, "stage": stage, "hyperparameters": given, "seed": seed, "diverged": result["diverged"]}
+    ends = {key: values[-1] for key, values in result.items() if key != "diverged"}
+    return row | {key: float(f"{value:.5g}") for key, value in ends.items()}
 
 
 def _points(result: Mapping[str, Any]) -> list[dict[str, float]]:

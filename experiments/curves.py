@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-__all__ = ["Band", "Panel", "band", "draw", "first_below", "markdown_table", "spread", "write_csv", "write_json"]
+__all__ = [
+    "Band",
+    "Panel",
+    "band",
+    "draw",
+    "first_above",
+    "first_below",
+    "markdown_table",
+    "spread",
+    "write_csv",
+    "write_json",
+]
 
 Result = Mapping[str, Any]
 """What `experiments.training.train` returns."""
@@ -71,14 +82,22 @@ def first_below(curve: Band, target: float) -> float | None:
         >>> first_below(band([{"step": [0, 10], "loss": [3.0, 1.0]}], "step", "loss"), 1.5)
         7.5
     """
-    below = np.flatnonzero(curve.mean <= target)
-    if not len(below):
+    return _first_zero(curve.x, curve.mean - target)
+
+
+def first_above(curve: Band, target: float) -> float | None:
+    """As `first_below`, for what should be large."""
+    return _first_zero(curve.x, target - curve.mean)
+
+
+def _first_zero(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    reached = np.flatnonzero(y <= 0)
+    if not len(reached):
         return None
-    i = int(below[0])
+    i = int(reached[0])
     if i == 0:
-        return float(curve.x[0])
-    share = (curve.mean[i - 1] - target) / (curve.mean[i - 1] - curve.mean[i])
-    return float(curve.x[i - 1] + share * (curve.x[i] - curve.x[i - 1]))
+        return float(x[0])
+    return float(x[i - 1] + y[i - 1] / (y[i - 1] - y[i]) * (x[i] - x[i - 1]))
 
 
 def draw(

@@ -98,6 +98,7 @@ def test_band_holds_the_mean_and_the_extremes_of_what_all_runs_have():
 
 
 @pytest.mark.parametrize(("target", "place"), [(5.0, 0.0), (3.0, 3.0), (1.0, 10.0), (0.5, None)])
-def test_first_place_below_a_target_is_interpolated(target, place):
-    run = {"step": [0, 6, 10, 14], "loss": [4.0, 2.0, 1.0, 2.0]}
+def test_place_where_a_target_is_first_reached_is_interpolated(target, place):
+    run = {"step": [0, 6, 10, 14], "loss": [4.0, 2.0, 1.0, 2.0], "accuracy": [-4.0, -2.0, -1.0, -2.0]}
     assert curves.first_below(curves.band([run], "step", "loss"), target) == place
+    assert curves.first_above(curves.band([run], "step", "accuracy"), -target) == place
