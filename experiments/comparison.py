@@ -222,7 +222,9 @@ def table(comparison: Comparison, goal: Goal | None, *, accuracy: bool, sort_by:
         accuracy: Whether the test accuracy is of interest.
         sort_by: A quantity.
     """
-    header = ["optimizer", "chosen", "training loss", "validation loss", "test loss"]
+    evaluated = next(iter(comparison.values())).runs[0]
+    losses = [f"{part}_loss" for part in ("training", "validation", "test") if f"{part}_loss" in evaluated]
+    header = ["optimizer", "chosen", *(loss.replace("_", " ") for loss in losses)]
     header += ["test accuracy, %"] if accuracy else []
     header += [f"steps to {goal.label}'s end", f"CPU s to {goal.label}'s end"] if goal else []
     header += ["CPU ms a step", "trials that diverged"]
@@ -230,7 +232,6 @@ def table(comparison: Comparison, goal: Goal | None, *, accuracy: bool, sort_by:
     rows = []
     for label, entry in sorted(comparison.items(), key=lambda item: _mean_end(item[1].runs, sort_by)):
         times = [1000 * run["cpu_seconds"][-1] / max(1, run["step"][-1]) for run in entry.runs]
-        losses = ("training_loss", "validation_loss", "test_loss")
         rows.append(
             [
                 label,

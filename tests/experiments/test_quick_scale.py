@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-_EXPERIMENTS = ["character_gpt", "cifar_convnet"]
+_EXPERIMENTS = ["character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -1,0 +1,73 @@
+"""The workshop paper's comparison: Network in Network on CIFAR-100, three pairs (α, β), SGD, AdaGrad and Adam.
+
+As `experiments.network_in_network`, with the initial step size by the training loss after ten epochs and 200 epochs in
+all at the paper scale. Where CIFAR-100 cannot be had, CIFAR-10 takes its place; at the quick scale, unless ``--data``
+names images, handwritten digits. The paper does not say which three pairs it shows. Run with::
+
+    python -m experiments network_in_network_workshop --data DIR
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from experiments import comparison
+from experiments.command_line import parser
+from experiments.comparison import Comparison
+from experiments.image_classification import PEERS, Claim, at_scale, compare, draw, end, indian, report, settings_label
+from experiments.network_in_network import SCALES as FIGURE_SCALES
+from experiments.network_in_network import available
+
+__all__ = ["main"]
+
+PAIRS: Final = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5))
+LABELS: Final = (*(settings_label(*pair) for pair in PAIRS), "SGD", "AdaGrad", "Adam")
+
+SCALES: Final = {
+    "quick": FIGURE_SCALES["quick"],
+    "standard": FIGURE_SCALES["standard"]._replace(images=("cifar100",)),
+    "paper": FIGURE_SCALES["paper"]._replace(images=("cifar100",), search_epochs=10),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Search, train, and write a figure, tables and the configuration."""
+    options = parser(
+        "network_in_network_workshop", __doc__, ["data", "seeds", "framework", "scale", "workers"]
+    ).parse_args(arguments)
+    scale, folder = SCALES[options.scale], options.output
+    wanted = ("cifar10",) if options.scale == "quick" and options.data else scale.images
+    entered = [*(indian(*pair) for pair in PAIRS), *(PEERS[label] for label in ("SGD", "AdaGrad", "Adam"))]
+    with comparison.explained():
+        names = available(wanted, options.data) or available(("cifar10",), options.data)
+        protocols = {
+            name: at_scale(scale, name, entered, options.data, options.seeds, options.framework) for name in names
+        }
+        found = compare(protocols, options.data, folder, options.workers)
+    (name,) = found
+    seeds = protocols[name].seeds
+    title = f"Network in Network on {name}: mean of {seeds} seeds, band from best to worst"
+    draw(folder / "network_in_network_workshop.png", title, found, LABELS)
+    text = report(folder, protocols, found, claims(name, found[name]))
+    print(f"{text}\n\nWritten to {folder}")
+
+
+def claims(name: str, found: Comparison) -> list[Claim]:
+    """What the paper says of its figure."""
+    loss = {label: end(found, label, "training_loss") for label in LABELS}
+    accuracy = {label: 100 * end(found, label, "test_accuracy") for label in LABELS}
+    ours, peers = LABELS[: len(PAIRS)], LABELS[len(PAIRS) :]
+    best = min(ours, key=lambda label: loss[label])
+    return [
+        Claim(
+            "INDIAN, well tuned, and Adam train better than SGD and AdaGrad",
+            name,
+            max(loss[best], loss["Adam"]) < min(loss["SGD"], loss["AdaGrad"]),
+            "training loss " + ", ".join(f"{label} {loss[label]:.3g}" for label in (best, *peers)),
+        ),
+        Claim(
+            "every INDIAN has a better test accuracy than SGD, AdaGrad and Adam",
+            name,
+            min(accuracy[label] for label in ours) > max(accuracy[label] for label in peers),
+            "test % " + ", ".join(f"{label} {value:.1f}" for label, value in accuracy.items()),
+        ),
+    ]
