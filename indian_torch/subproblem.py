@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from indian_core import norms
-from indian_core.trust_region import Hyperparameters, Termination, lanczos, model, steihaug
+from indian_core.trust_region import Hyperparameters, Termination, lanczos, model, plain_numbers, steihaug
 from indian_torch.curvature import LocalModel
 
 __all__ = ["Step", "solve"]
@@ -67,25 +67,22 @@ def _first_order(local: LocalModel, diagonal: Tensor, radius: Tensor) -> Step:
 def _steihaug(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperparameters) -> Step:
     assert local.product is not None
     step, residual = torch.zeros_like(local.gradient), local.gradient.clone()
-    direction = -norms.preconditioned(residual, diagonal)
-    squared = torch.dot(residual, norms.preconditioned(residual, diagonal))
-    state = steihaug.start(squared, tolerance=chosen.tolerance, eps=_eps(residual), xp=torch)
+    preconditioned = norms.preconditioned(residual, diagonal)
+    direction = -preconditioned
+    xp, scalar = _scalars(radius.device)
+    bound = scalar(radius)
+    state = steihaug.start(
+        scalar(torch.dot(residual, preconditioned)), tolerance=chosen.tolerance, eps=_eps(residual), xp=xp
+    )
     while state.termination == Termination.RUNNING:
         image, scaled = local.product(direction), diagonal * direction
-        state, length = steihaug.step_length(
-            state,
-            torch.dot(direction, image),
-            torch.dot(step, scaled),
-            torch.dot(direction, scaled),
-            radius,
-            xp=torch,
-        )
-        step.addcmul_(direction, length)
-        residual.addcmul_(image, length)
+        curvature, along, squared = torch.dot(direction, image), torch.dot(step, scaled), torch.dot(direction, scaled)
+        state, length = steihaug.step_length(state, scalar(curvature), scalar(along), scalar(squared), bound, xp=xp)
+        _add_multiple(step, direction, length)
+        _add_multiple(residual, image, length)
         preconditioned = norms.preconditioned(residual, diagonal)
-        state, momentum = steihaug.next_direction(
-            state, torch.dot(residual, preconditioned), chosen.max_iterations, xp=torch
-        )
+        squared = scalar(torch.dot(residual, preconditioned))
+        state, momentum = steihaug.next_direction(state, squared, chosen.max_iterations, xp=xp)
         direction.mul_(momentum).sub_(preconditioned)
     return _measured(step, residual - local.gradient, local, diagonal, radius)._replace(
         iterations=state.iterations,
@@ -108,7 +105,7 @@ def _lanczos(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperp
         while state.termination == Termination.RUNNING:
             rest = norms.preconditioned(product(vector), diagonal).sub_(before, alpha=float(coupling))
             entry = norms.inner_product(rest, vector, diagonal, torch)
-            rest.sub_(entry * vector)
+            rest.addcmul_(vector, entry, value=-1)
             entry, coupling = torch.stack([entry, norms.norm(rest, diagonal, torch)]).tolist()
             state = lanczos.extend(
                 state, np.float64(entry), np.float64(coupling), on_host, tolerance=chosen.tolerance, eps=eps
@@ -140,6 +137,21 @@ def _lanczos(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperp
         negative_curvature=bool(state.negative_curvature),
         products=iterations + int(state.iterations),
     )
+
+
+def _scalars(device: torch.device) -> tuple[Any, Callable[[Tensor], Any]]:
+    """The namespace in which to decide, and how a tensor without a dimension gets there.
+
+    On the CPU, as numbers, at a tenth of the time. Elsewhere they stay tensors, since to read one is to wait for it.
+    """
+    return (plain_numbers, Tensor.item) if device.type == "cpu" else (torch, lambda tensor: tensor)
+
+
+def _add_multiple(vector: Tensor, other: Tensor, factor: Any) -> None:
+    if isinstance(factor, Tensor):
+        vector.addcmul_(other, factor)
+    else:
+        vector.add_(other, alpha=factor)
 
 
 def _probe(like: Tensor, diagonal: Tensor) -> Tensor:

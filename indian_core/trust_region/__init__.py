@@ -16,11 +16,13 @@ Newton methods" (2019).
 - `indian_core.trust_region.tridiagonal`: the small problem of Lanczos, solved exactly;
 - `indian_core.trust_region.radius`: acceptance of a step, and the next radius;
 - `indian_core.trust_region.report`: what a step reports;
+- `indian_core.trust_region.plain_numbers`: a namespace for scalars that are Python numbers;
 - `indian_core.trust_region.reference`: the plain NumPy loop that the adapters are tested against.
 
 The core keeps scalars and decisions, an adapter the vectors. Scalars may be Python or NumPy numbers, or arrays without
-dimensions of the namespace ``xp`` (`numpy`, `torch`, `jax.numpy`, `keras.ops`); no function branches on a value, so
-that a program can be compiled from them. ``eps`` is the distance from 1 to the next number in a dtype.
+dimensions of the namespace ``xp``: `numpy`, `torch`, `jax.numpy`, `keras.ops`, or `plain_numbers` for Python numbers.
+No function branches on a value, so that a program can be compiled from them. ``eps`` is the distance from 1 to the
+next number in a dtype.
 """
 
 from indian_core.trust_region.hyperparameters import DEFAULTS, Hyperparameters, check

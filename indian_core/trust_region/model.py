@@ -137,7 +137,9 @@ def distance_to_boundary(
     # Of the two forms of the same root, the one that adds numbers of one sign.
     outward = step_dot_direction > 0
     sum_of_both = xp.where(outward, step_dot_direction, -step_dot_direction) + root
-    return xp.where(outward, room / xp.where(outward, sum_of_both, 1.0), sum_of_both / direction_squared)
+    # What is not chosen must not divide by 0, which numbers do not do, nor must a direction too short to be squared.
+    divisor = xp.where(direction_squared > 0, direction_squared, 1.0)
+    return xp.where(outward, room / xp.where(outward, sum_of_both, 1.0), sum_of_both / divisor)
 
 
 def admissible_multiple(

@@ -77,6 +77,12 @@ def minimize(
         >>> solution.coefficients.round(3), float(solution.multiplier)
         (array([-0.5  , -1.936]), 1.0)
     """
+    if xp is numpy and 0 < count < diagonal.shape[0]:
+        # Numbers that are known now make the padding unnecessary.
+        used = slice(int(count))
+        small = minimize(diagonal[used], off_diagonal[used], count, gradient_norm, radius, eps=eps)
+        missing = diagonal.shape[0] - small.coefficients.shape[0]
+        return small._replace(coefficients=numpy.pad(small.coefficients, (0, missing)))
     size = diagonal.shape[0]
     index = xp.arange(size)
     used, last = index < count, index == count - 1
@@ -112,7 +118,10 @@ def minimize(
         slope = xp.sum(parts * parts * weights)
         nonzero = slope > 0
         newton = squared / xp.where(nonzero, slope, 1.0) * (length - radius) / radius
-        shift = _larger(smallest_shift, shift + xp.where(nonzero, newton, 0.0), xp)
+        previous, shift = shift, _larger(smallest_shift, shift + xp.where(nonzero, newton, 0.0), xp)
+        # A saving that a compiled program does not have.
+        if xp is numpy and not shift > previous * (1 + eps):
+            break
     parts, _ = _parts(gradient, gaps + shift, xp)
     multiplier = shift - leftmost
     multiplier = xp.where(multiplier > 0, multiplier, 0.0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indian_core.trust_region import DEFAULTS, Termination, check, lanczos, model, steihaug, tridiagonal
+from indian_core.trust_region import DEFAULTS, Termination, check, lanczos, model, plain_numbers, steihaug, tridiagonal
 from indian_core.trust_region.hyperparameters import RANGES
 from indian_core.trust_region.radius import ROUNDING, judge
 
@@ -280,3 +280,30 @@ def test_bad_hyperparameters_are_refused(name: str, value: Any, error: type[Exce
         check(DEFAULTS._replace(**{name: value}))
     assert type(caught.value) is error
     assert str(caught.value) == message
+
+
+@given(st.floats(0, 10), st.floats(-5, 5), st.floats(-5, 5), st.floats(0, 5), st.floats(0.01, 10), st.floats(0, 10))
+def test_python_numbers_are_decided_on_as_arrays_are(
+    gradient: float, curvature: float, along: float, squared: float, radius: float, residual: float
+) -> None:
+    def iteration(xp: Any, number: Callable[[float], Any]) -> list[Any]:
+        state = steihaug.start(number(gradient), tolerance=0.1, eps=EPS, xp=xp)
+        state, length = steihaug.step_length(
+            state._replace(step_squared=number(0.5 * radius * radius)),
+            *map(number, (curvature, along, squared, radius)),
+            xp=xp,
+        )
+        state, momentum = steihaug.next_direction(
+            state._replace(residual_squared=number(1.0)), number(residual), 1, xp=xp
+        )
+        return [*state, length, momentum]
+
+    with np.errstate(all="ignore"):
+        expected = iteration(np, np.float64)
+    np.testing.assert_array_equal(iteration(plain_numbers, float), expected)
+
+
+def test_python_numbers_have_square_roots_that_are_not_numbers() -> None:
+    assert math.isnan(plain_numbers.sqrt(-1.0))
+    assert math.isnan(plain_numbers.sqrt(math.nan))
+    assert plain_numbers.sqrt(math.inf) == math.inf

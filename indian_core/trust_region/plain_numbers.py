@@ -1,0 +1,43 @@
+"""The few functions that the scalars of the trust region need, for Python numbers: a namespace, to be passed as ``xp``.
+
+Ten times as fast as NumPy's functions of numbers, which matters where a product with the curvature takes microseconds.
+"""
+
+import math
+from typing import Any
+
+__all__ = ["abs", "isfinite", "logical_not", "sqrt", "where"]
+
+abs = abs
+
+isfinite = math.isfinite
+
+
+def sqrt(number: float) -> float:
+    """√number; NaN for a negative one, as of arrays.
+
+    Example:
+        >>> sqrt(4.0), sqrt(-1.0)
+        (2.0, nan)
+    """
+    return math.sqrt(number) if not number < 0 else math.nan
+
+
+def where(condition: bool, yes: Any, no: Any) -> Any:
+    """One of two numbers.
+
+    Example:
+        >>> where(True, 1, 2)
+        1
+    """
+    return yes if condition else no
+
+
+def logical_not(condition: bool) -> bool:
+    """Not the condition.
+
+    Example:
+        >>> logical_not(False)
+        True
+    """
+    return not condition
