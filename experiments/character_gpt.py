@@ -40,7 +40,7 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
         "batch_size": 12,
         "trials": 8,
         "search_steps": 200,
-        "steps": 600,
+        "steps": 500,
         "seeds": 3,
         "evaluations": 10,
         "evaluate": {"training": 64, "validation": 256, "test": 256},

@@ -7,7 +7,6 @@ settings at once. No loop compiles more than once: its program, too, takes the s
     python -m experiments hyperparameter_grid
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.side_by_side import machine, measure, table
 from experiments import digits
+from experiments.command_line import parser, whole_number
 from indian_jax import indian
 
 matplotlib.use("Agg")
@@ -223,18 +223,10 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the grid in both ways, print tables, and write the times and a figure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments hyperparameter_grid", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("--epochs", type=int, default=10, help="passes over the training images; default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="of the timing; default: %(default)s")
-    parser.add_argument(
-        "--output", type=Path, default=Path("output/hyperparameter_grid"), help="folder; default: %(default)s"
-    )
-    options = parser.parse_args(arguments)
-    for name in ("epochs", "rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be a whole number >= 1, got {getattr(options, name)}")
+    made = parser("hyperparameter_grid", __doc__, [])
+    made.add_argument("--epochs", type=whole_number(1), default=10, help="passes over the images; default: %(default)s")
+    made.add_argument("--rounds", type=whole_number(1), default=3, help="of the timing; default: %(default)s")
+    options = made.parse_args(arguments)
 
     settings, task = grid(), make_task(options.epochs)
     title = f"{number(settings)} settings, {len(task.batches)} steps of batch size {BATCH_SIZE} with each"

@@ -164,7 +164,9 @@ def report(
     text = "\n\n".join(parts)
     rows = [row for name, of_images in found.items() for row in comparison.run_rows(of_images, images=name)]
     points = [point for name, of_images in found.items() for point in comparison.curve_rows(of_images, images=name)]
-    comparison.save(folder, {name: p.configuration() for name, p in protocols.items()}, text, rows, points)
+    configurations = {name: protocol.configuration() for name, protocol in protocols.items()}
+    used = next(iter(configurations.values()))["versions"]
+    comparison.save(folder, {"versions": used, "images": configurations}, text, rows, points)
     return text
 
 

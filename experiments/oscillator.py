@@ -7,7 +7,6 @@ the loss: every step uses all measurements, and the loop, as Optax' documentatio
     python -m experiments oscillator
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from experiments.command_line import Parser, whole_number
 from indian_jax import indian
 
 __all__ = ["main"]
@@ -97,10 +97,8 @@ def standard_errors(params: Params, times: jax.Array, measured: jax.Array) -> Pa
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make up measurements, fit the model, and print what is recovered beside the truth."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments oscillator", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
+    parser = Parser(prog="python -m experiments oscillator", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="of the noise; default: %(default)s")
     options = parser.parse_args(arguments)
     with jax.enable_x64(True):
         times, measured = measurements(options.seed)

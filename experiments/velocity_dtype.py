@@ -8,9 +8,7 @@ Run with::
     python -m experiments velocity_dtype
 """
 
-import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +18,7 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import Report, machine
 from experiments import digits
+from experiments.command_line import parser
 from experiments.torch_networks import Perceptron
 from indian_core import from_momentum_sgd
 from indian_torch import INDIAN
@@ -29,6 +28,8 @@ __all__ = ["main"]
 SGD_SETTINGS = ((0.01, 0.9), (0.001, 0.99), (0.0001, 0.999))
 """Learning rate and momentum of SGD. The weaker the friction, the smaller is a gradient beside the velocity."""
 BATCH_SIZE = 32
+EPOCHS = {"quick": 1, "standard": 20}
+SEEDS = {"quick": 2, "standard": 5}
 
 Make = Callable[[list[nn.Parameter], float, float], torch.optim.Optimizer]
 
@@ -87,26 +88,23 @@ def final_loss(setting: Setting, learning_rate: float, momentum: float, epochs: 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the experiment and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m experiments velocity_dtype", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--output", type=Path, help="also write the table to this Markdown file")
-    options = parser.parse_args(arguments)
+    options = parser("velocity_dtype", __doc__, ["seeds", "scale"], scales=tuple(EPOCHS)).parse_args(arguments)
+    epochs, seeds = EPOCHS[options.scale], options.seeds or SEEDS[options.scale]
     report = Report()
-    title = f"Training loss after {options.epochs} epochs, mean (lowest–highest) of {options.seeds} seeds"
+    title = f"Training loss after {epochs} epochs, mean (lowest–highest) of {seeds} seeds"
     report.add(f"{title}. {machine('torch')}.")
     columns = [f"SGD's learning rate {rate:g}, momentum {momentum:g}" for rate, momentum in SGD_SETTINGS]
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
-    with tqdm(total=len(SETTINGS) * len(SGD_SETTINGS) * options.seeds, disable=None) as bar:
+    with tqdm(total=len(SETTINGS) * len(SGD_SETTINGS) * seeds, disable=None) as bar:
         for setting in SETTINGS:
             cells = []
             for rate, momentum in SGD_SETTINGS:
                 losses = []
-                for seed in range(options.seeds):
-                    losses.append(final_loss(setting, rate, momentum, options.epochs, seed))
+                for seed in range(seeds):
+                    losses.append(final_loss(setting, rate, momentum, epochs, seed))
                     bar.update()
                 cells.append(f"{np.mean(losses):.4f} ({min(losses):.4f}–{max(losses):.4f})")
             lines.append(f"| {setting.name} | " + " | ".join(cells) + " |")
     report.add("\n".join(lines))
-    report.save(options.output)
+    options.output.mkdir(parents=True, exist_ok=True)
+    report.save(options.output / "table.md")

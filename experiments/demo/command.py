@@ -4,12 +4,13 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 import experiments.demo
+from experiments.command_line import Parser, whole_number
 from experiments.demo.figure import draw
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import EPSILON_IN_ADAM, OPTIMIZERS, describe
@@ -41,26 +42,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m experiments demo", description=experiments.demo.__doc__)
+    parser = Parser(prog="python -m experiments demo", description=experiments.demo.__doc__)
     parser.add_argument("--framework", choices=[*FRAMEWORKS, "all"], default="all", help="default: %(default)s")
-    parser.add_argument("--epochs", type=_whole_number(1), default=15, help="default: %(default)s")
+    parser.add_argument("--epochs", type=whole_number(1), default=15, help="default: %(default)s")
     parser.add_argument(
-        "--seed", type=_whole_number(0), default=0, help="of initial weights and batches; default: %(default)s"
+        "--seed", type=whole_number(0), default=0, help="of initial weights and batches; default: %(default)s"
     )
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("output/demo"), help="folder of figure and CSV files; default: %(default)s"
+        "--output", type=Path, default=Path("results/demo"), help="folder of figure and CSV files; default: %(default)s"
     )
     return parser.parse_args(arguments)
-
-
-def _whole_number(minimum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"must be a whole number >= {minimum}, got {text!r}")
-        return int(text)
-
-    return parse
 
 
 def _require(frameworks: Sequence[str]) -> None:

@@ -57,4 +57,4 @@ def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys):
 def test_wrong_argument_is_an_error_that_names_it(option, capsys):
     with pytest.raises(SystemExit):
         main([option, "0"])
-    assert f"{option} must be a whole number >= 1, got 0" in capsys.readouterr().err
+    assert f"argument {option}: must be a whole number >= 1, got '0'" in capsys.readouterr().err

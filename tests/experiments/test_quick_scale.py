@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-_EXPERIMENTS = ["character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop"]
+_EXPERIMENTS = ["character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -32,3 +32,13 @@ def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp
     main(arguments)
     assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").iterdir())] == times
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in files} == files
+
+
+def test_velocity_dtypes_are_compared_in_a_table(tmp_path, capsys):
+    from experiments.velocity_dtype import SETTINGS, SGD_SETTINGS, main
+
+    main(["--scale", "quick", "--seeds", "1", "--output", str(tmp_path)])
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert [row.count("|") for row in rows] == [2 + len(SGD_SETTINGS)] * (1 + len(SETTINGS))
