@@ -40,9 +40,9 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
         "batch_size": 12,
         "trials": 8,
         "search_steps": 200,
-        "steps": 500,
+        "steps": 400,
         "seeds": 3,
-        "evaluations": 10,
+        "evaluations": 8,
         "evaluate": {"training": 64, "validation": 256, "test": 256},
     },
     "paper": {
