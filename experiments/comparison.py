@@ -150,18 +150,20 @@ def compare(protocol: Protocol, source: Path | None, folder: Path, workers: int 
     )
     trials = {c.label: [next(tried) for _ in c.trials] for c in protocol.contestants}
     chosen = {c.label: best(c.trials, trials[c.label], protocol.choose_by) for c in protocol.contestants}
+    # Seed by seed, so that a comparison that is interrupted has something of every contestant.
     ended = _execute(
         [
-            protocol.run(c, chosen[c.label], seed, search=False)
-            for c in protocol.contestants
+            protocol.run(contestant, chosen[contestant.label], seed, search=False)
             for seed in protocol.final_seeds()
+            for contestant in protocol.contestants
         ],
         *(source, folder, workers, f"{title} final runs"),
     )
-    return {
-        c.label: Entry(c, trials[c.label], chosen[c.label], [next(ended) for _ in protocol.final_seeds()])
-        for c in protocol.contestants
-    }
+    runs: dict[str, list[Mapping[str, Any]]] = {contestant.label: [] for contestant in protocol.contestants}
+    for _ in protocol.final_seeds():
+        for contestant in protocol.contestants:
+            runs[contestant.label].append(next(ended))
+    return {c.label: Entry(c, trials[c.label], chosen[c.label], runs[c.label]) for c in protocol.contestants}
 
 
 def best(
