@@ -33,6 +33,8 @@ GROUPS: Final = ("random", "θ₁ = 0", "θ = 0", f"θ₁ = {BESIDE:g}")
 NEAR: Final = 0.1
 """A run has arrived at a D-critical point within this distance."""
 
+DISTANCES: Final = ("median_distance", "least_distance", "largest_distance", "median_distance_to_critical")
+
 DERIVATIVES: Final = {"quick": ("torch",), "standard": ("torch", "keras", "jax")}
 LIBRARIES: Final = {"torch": ("torch",), "keras": ("tensorflow",), "jax": ("jax",)}
 
