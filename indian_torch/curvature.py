@@ -6,10 +6,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from indian_torch.flat import FlatLayout
 
 __all__ = ["LocalModel", "differentiate", "loss_of"]
+
+
+_NOT_TWICE = (
+    "the loss cannot be differentiated twice: {} has no second derivative; replace it, or choose curvature='none'"
+)
 
 
 class LocalModel(NamedTuple):
@@ -67,8 +73,10 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
     if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
         raise RuntimeError("TrustRegion does not support sparse gradients")
     product = None
+    if curvature != "none":
+        _refuse_once_differentiable(loss)
     if curvature == "hessian":
-        product = _hessian(loss, gradients, layout)
+        product = _hessian(gradients, layout)
     elif curvature == "gauss_newton":
         product = _gauss_newton(loss, returned[1], layout)
     return LocalModel(loss.detach(), layout.vector([None if g is None else g.detach() for g in gradients]), product)
@@ -93,7 +101,7 @@ def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) ->
     return gradients
 
 
-def _hessian(loss: Tensor, gradients: Sequence[Tensor | None], layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+def _hessian(gradients: Sequence[Tensor | None], layout: FlatLayout) -> Callable[[Tensor], Tensor]:
     """v ↦ ∇²L v: the gradients, differentiated once more."""
     # A gradient that does not depend on the parameters, as of a linear loss, has no part in the Hessian.
     curved = [k for k, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
@@ -101,7 +109,7 @@ def _hessian(loss: Tensor, gradients: Sequence[Tensor | None], layout: FlatLayou
 
     def product(vector: Tensor) -> Tensor:
         views = layout.views(vector)
-        return layout.vector(_vector_jacobian(outputs, layout.params, [views[k] for k in curved], loss))
+        return layout.vector(_vector_jacobian(outputs, layout.params, [views[k] for k in curved]))
 
     return product
 
@@ -117,17 +125,17 @@ def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Te
     if slope is None:
         raise ValueError("closure must return a loss that depends on the output that it returns")
     dual = torch.zeros_like(output, requires_grad=True)
-    pulled = _vector_jacobian([output], layout.params, [dual], loss, create_graph=True)
+    pulled = _vector_jacobian([output], layout.params, [dual], create_graph=True)
     used = [k for k, part in enumerate(pulled) if part is not None and part.requires_grad]
 
     def product(vector: Tensor) -> Tensor:
         views = layout.views(vector)
-        (pushed,) = _vector_jacobian([pulled[k] for k in used], [dual], [views[k] for k in used], loss)
+        (pushed,) = _vector_jacobian([pulled[k] for k in used], [dual], [views[k] for k in used])
         # A loss that is linear in the output has no curvature.
         curved = [slope] if slope.requires_grad and pushed is not None else []
-        (bent,) = _vector_jacobian(curved, [output], [pushed] * len(curved), loss)
+        (bent,) = _vector_jacobian(curved, [output], [pushed] * len(curved))
         bent = torch.zeros_like(output) if bent is None else bent
-        return layout.vector(_vector_jacobian([output], layout.params, [bent], loss))
+        return layout.vector(_vector_jacobian([output], layout.params, [bent]))
 
     return product
 
@@ -136,7 +144,6 @@ def _vector_jacobian(
     outputs: Sequence[Any],
     inputs: Sequence[Tensor],
     vectors: Sequence[Any],
-    loss: Tensor,
     *,
     create_graph: bool = False,
 ) -> Sequence[Tensor | None]:
@@ -147,31 +154,40 @@ def _vector_jacobian(
             outputs, inputs, vectors, retain_graph=True, create_graph=create_graph, allow_unused=True
         )
     except RuntimeError as error:
-        operation = _without_second_derivative(error, loss)
+        operation = _without_second_derivative(error)
         if operation is None:
             raise
-        raise RuntimeError(
-            f"the loss cannot be differentiated twice: {operation} has no second derivative; "
-            "replace it, or choose curvature='none'"
-        ) from error
+        raise RuntimeError(_NOT_TWICE.format(operation)) from error
 
 
-def _without_second_derivative(error: RuntimeError, loss: Tensor) -> str | None:
+def _without_second_derivative(error: RuntimeError) -> str | None:
     """The operation that an error of the second differentiation is about; None if it is about something else."""
-    named = re.search(r"derivative for '?([\w:.]+?)(?:_backward\w*)?'? is not implemented", str(error))
-    if named:
-        return named.group(1)
-    if "differentiate twice" not in str(error) and "once_differentiable" not in str(error):
-        return None
-    marked = {cls.__name__ for cls in map(_custom_function, _nodes(loss.grad_fn)) if cls is not None}
-    return " or ".join(sorted(marked)) or "a custom function marked with once_differentiable"
+    message = str(error)
+    if "aot_autograd" in message and "double backward" in message:
+        return "a function compiled by torch.compile"
+    named = re.search(r"derivative for '?([\w:]+?)(_backward)?'? is not implemented", message)
+    return named.group(1) if named else None
 
 
-def _custom_function(node: Any) -> type | None:
-    """The `torch.autograd.Function` of a node whose backward is differentiable once only, by its decorator."""
-    function = getattr(node, "_forward_cls", None)
-    backward = getattr(function, "backward", None)
-    return function if hasattr(backward, "__wrapped__") else None
+def _refuse_once_differentiable(loss: Tensor) -> None:
+    """Look for functions of which autograd would take the second derivative to be zero, and say nothing.
+
+    Raises:
+        RuntimeError: There is one.
+    """
+    for node in _nodes(loss.grad_fn):
+        function = getattr(node, "_forward_cls", None)
+        if function is not None and _is_once_differentiable(function.backward):
+            raise RuntimeError(_NOT_TWICE.format(function.__name__))
+
+
+def _is_once_differentiable(backward: Any) -> bool:
+    """Whether `torch.autograd.function.once_differentiable` is among the decorators of a function."""
+    while hasattr(backward, "__wrapped__"):
+        if backward.__globals__["__name__"] == once_differentiable.__module__:
+            return True
+        backward = backward.__wrapped__
+    return False
 
 
 def _nodes(root: Any) -> Iterator[Any]:

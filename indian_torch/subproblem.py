@@ -80,6 +80,8 @@ def _steihaug(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyper
         state, length = steihaug.step_length(state, scalar(curvature), scalar(along), scalar(squared), bound, xp=xp)
         _add_multiple(step, direction, length)
         _add_multiple(residual, image, length)
+        # They would else live through the next product.
+        del image, scaled
         preconditioned = norms.preconditioned(residual, diagonal)
         squared = scalar(torch.dot(residual, preconditioned))
         state, momentum = steihaug.next_direction(state, squared, chosen.max_iterations, xp=xp)

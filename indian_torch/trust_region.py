@@ -39,7 +39,7 @@ class TrustRegion(Optimizer):
 
     Memory beside the parameters: the norm's accumulator, which is the state; while the step is sought, six vectors of
     the size of the parameters, g, s, r, d, Bd and A (with ``"lanczos"`` g, s, q, the q before, Bq and A), with up to
-    three temporaries, and the graph of the gradient; then g, s, A and a copy of the parameters.
+    two temporaries, and the graph of the gradient; then g, s, A and a copy of the parameters.
 
     Parameter groups share all hyperparameters, and the radius. A rejected step changes nothing but the radius and the
     count of backpropagations: the norm takes in the gradients of accepted steps alone, so that a step that is tried
