@@ -10,9 +10,10 @@ from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS
 from indian_torch.checks import checked
+from indian_torch.coefficients import as_number
 from indian_torch.one_by_one import at_least_float32
 from indian_torch.state import VelocityOptimizer
-from indian_torch.step import as_number, step_group
+from indian_torch.step import step_group
 
 __all__ = ["INDIAN", "INNA"]
 

@@ -10,20 +10,11 @@ import torch
 from indian_core.hyperparameters import RANGES
 from indian_core.reference import PhaseForm
 from indian_torch import INDIAN
-
-IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
-    "default": {},
-    "foreach": {"foreach": True},
-    "for_loop": {"foreach": False},
-    "fused": {"fused": True},
-    "capturable": {"capturable": True},
-    "foreach_capturable": {"foreach": True, "capturable": True},
-    "differentiable": {"differentiable": True},
-}
+from tests.torch.implementations import IMPLEMENTATIONS
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def implementation(request: pytest.FixtureRequest) -> dict[str, bool]:
+def implementation(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The flags that choose how the step is computed."""
     return IMPLEMENTATIONS[request.param]
 

@@ -19,14 +19,15 @@ RANGES = {
     "beta": _POSITIVE,
     "initial_speed": _FINITE,
     "weight_decay": _NON_NEGATIVE,
+    "norm_decay": "a number in [0, 1)",
+    "norm_epsilon": _NON_NEGATIVE,
 }
 
 BAD: list[tuple[str, Any, type[Exception], str]] = []
 for _name, _allowed in RANGES.items():
     BAD += [(_name, v, ValueError, f"{_allowed}, got {v!r}") for v in (math.nan, math.inf, -math.inf)]
     BAD += [
-        (_name, v, TypeError, f"{_allowed}, got {v!r} of type {type(v).__name__}")
-        for v in ("0.1", [0.1], True, 1j, {})
+        (_name, v, TypeError, f"{_allowed}, got {v!r} of type {type(v).__name__}") for v in ("0.1", [0.1], True, 1j, {})
     ]
     BAD += [
         (_name, torch.tensor(math.nan), ValueError, f"{_allowed}, got nan"),
@@ -46,9 +47,14 @@ for _name in ("maximize", "differentiable", "capturable"):
 for _name in ("foreach", "fused"):
     BAD += [(_name, v, TypeError, f"{_OPTIONAL_FLAG}, got {v!r} of type {type(v).__name__}") for v in (0, "no")]
 BAD += [
-    ("velocity_dtype", v, TypeError, f"a floating torch.dtype or None, got {v!r}")
+    (name, v, TypeError, f"a floating torch.dtype or None, got {v!r}")
+    for name in ("velocity_dtype", "norm_dtype")
     for v in (torch.int32, torch.complex64, "float32", np.float32)
 ]
+_NORM = "'rmsprop', 'adagrad' or None"
+BAD += [("norm", v, TypeError, f"{_NORM}, got {v!r} of type {type(v).__name__}") for v in (2, True, torch.ones(1))]
+BAD += [("norm", v, ValueError, f"{_NORM}, got {v!r}") for v in ("adam", "", "RMSProp")]
+BAD += [("norm_decay", 1.0, ValueError, "a number in [0, 1), got 1.0")]
 
 bad_arguments = pytest.mark.parametrize(
     ("name", "value", "error", "message"), BAD, ids=[f"{name}={value!r}" for name, value, *_ in BAD]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from indian_torch import INDIAN
+from tests.torch.implementations import each_norm
 
 TakeStep = Callable[..., None]
 
@@ -54,6 +55,7 @@ def assert_same_trajectory(take_step: TakeStep, left: INDIAN, right: INDIAN, ste
             torch.testing.assert_close(left.state[p], right.state[q], rtol=0, atol=0)
 
 
+@each_norm
 @pytest.mark.parametrize("steps_before", [0, 1, 5])
 @pytest.mark.parametrize(
     "transport",
@@ -61,8 +63,13 @@ def assert_same_trajectory(take_step: TakeStep, left: INDIAN, right: INDIAN, ste
     ids=["deepcopy", "pickle", "torch_save"],
 )
 def test_resumes_to_the_last_bit(
-    take_step: TakeStep, implementation: dict[str, bool], transport: Callable[[Any], Any], steps_before: int
+    take_step: TakeStep,
+    implementation: dict[str, Any],
+    norm: dict[str, Any],
+    transport: Callable[[Any], Any],
+    steps_before: int,
 ) -> None:
+    implementation = implementation | norm
     optimizer = make(implementation)
     for k in range(steps_before):
         take_step(optimizer, k)

@@ -9,7 +9,7 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from indian_torch import INDIAN
-from tests.torch.implementations import each_implementation
+from tests.torch.implementations import each_implementation, each_implementation_and_norm
 
 USUAL: dict[str, Any] = {"alpha": 1.3, "beta": 0.4, "weight_decay": 0.1}
 
@@ -25,10 +25,10 @@ def fresh_compiler() -> Iterator[None]:
 class Pair:
     """An optimizer whose step is compiled, without a C++ compiler, and one beside it whose step is not."""
 
-    def __init__(self, lr: Any, flags: dict[str, bool]) -> None:
+    def __init__(self, lr: Any, flags: dict[str, Any]) -> None:
         self.params, self.plain_params = ([torch.ones(3), torch.full((2,), 2.0)] for _ in range(2))
         self.optimizer = INDIAN(self.params, lr, **USUAL, **flags)
-        self.plain = INDIAN(self.plain_params, 0.1, **USUAL)
+        self.plain = INDIAN(self.plain_params, 0.1, **USUAL | flags)
         self.counter = CompileCounterWithBackend("aot_eager")
         self.compiled = torch.compile(self.optimizer.step, backend=self.counter)
 
@@ -43,7 +43,7 @@ class Pair:
         return self.counter.frame_count
 
 
-@each_implementation
+@each_implementation_and_norm
 def test_float_step_size_compiles_once_more_when_it_first_changes(flags: dict[str, bool]) -> None:
     pair = Pair(0.1, flags)
     assert [pair.step(k, compiled=True) for k in range(3)] == [1, 2, 2]  # the first step, and later ones

@@ -18,27 +18,17 @@ from torch.testing._internal.common_optimizers import OptimizerErrorEnum
 
 from indian_core.dynamics import pre_form, velocity_step
 from indian_torch import INDIAN
+from tests.torch.implementations import IMPLEMENTATIONS, each_norm, implementations
 from tests.torch.pytorch_harness import CONFIGURATIONS, EVERY_WAY, INFO, arguments
-
-IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
-    "for_loop": {"foreach": False, "fused": False},
-    "foreach": {"foreach": True, "fused": False},
-    "fused": {"foreach": None, "fused": True},
-    "capturable": {"foreach": None, "fused": False, "capturable": True},
-    "differentiable": {"foreach": None, "fused": False, "differentiable": True},
-}
-"""All flags of each, so that they can be set back after loading the state of another."""
 
 USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
 
 each_way = pytest.mark.parametrize("way", EVERY_WAY)
 
 
-def implementations(*names: str, argument: str = "flags") -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(argument, [IMPLEMENTATIONS[name] for name in names], ids=names)
+ALL = ("for_loop", "foreach", "fused", "capturable", "differentiable")
 
-
-each_implementation = implementations(*IMPLEMENTATIONS)
+each_implementation = implementations(*ALL)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
@@ -243,14 +233,17 @@ def test_order_in_memory_does_not_matter(
         assert_same(arranged, plain, 1e-6 if dtype == torch.float32 else 1e-2)
 
 
+@each_norm
 @implementations("for_loop", "foreach", "capturable", "differentiable")
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
-def test_complex_matrices_equal_their_real_view(flags: dict[str, Any], dtype: torch.dtype) -> None:
+def test_complex_matrices_equal_their_real_view(
+    flags: dict[str, Any], norm: dict[str, Any], dtype: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(0)
     params = [torch.randn((3, 2), dtype=dtype, generator=generator) for _ in range(2)]
     params[1] = params[1].t()
     real_params = [torch.view_as_real(p).clone() for p in params]
-    optimizers = [INDIAN(p, **USUAL, **flags) for p in (params, real_params)]
+    optimizers = [INDIAN(p, **USUAL, **norm, **flags) for p in (params, real_params)]
     for k in range(4):
         for p, q in zip(params, real_params, strict=True):
             p.grad = p.detach() * (0.5 + 1j) + k
@@ -311,12 +304,15 @@ def test_default_dtype_of_torch_changes_the_dtype_of_the_step_count_alone(
     assert_same(params, expected, 1e-7)
 
 
+@each_norm
 @each_implementation
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
-def test_gradients_that_are_not_finite_spread_as_in_sgd(flags: dict[str, Any], bad: float) -> None:
+def test_gradients_that_are_not_finite_spread_as_in_sgd(
+    flags: dict[str, Any], norm: dict[str, Any], bad: float
+) -> None:
     """In one element, from that step on; nothing is refused, and nothing else is touched."""
     params, sgd_params = ([torch.ones(5), torch.ones(2)] for _ in range(2))
-    optimizer = INDIAN(params, **USUAL, **flags)
+    optimizer = INDIAN(params, **USUAL, **norm, **flags)
     sgd = torch.optim.SGD(sgd_params, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1)
     for k in range(5):
         for one in (params, sgd_params):
@@ -328,7 +324,7 @@ def test_gradients_that_are_not_finite_spread_as_in_sgd(flags: dict[str, Any], b
         assert_same([p.isfinite() for p in params], [p.isfinite() for p in sgd_params])
     assert params[0].isfinite().tolist() == [True, True, True, False, True]
     clean = [torch.ones(5), torch.ones(2)]
-    train(INDIAN(clean, **USUAL, **flags), range(5))
+    train(INDIAN(clean, **USUAL, **norm, **flags), range(5))
     assert_same(params[0][:3], clean[0][:3], 1e-6)
     assert_same(params[1], clean[1], 1e-6)
 
@@ -371,12 +367,16 @@ def test_hyperparameters_may_cross_where_the_multiple_has_no_value(
         assert_same(optimizer.velocity(param), velocity, 1e-11 * scale)
 
 
+@each_norm
 @each_implementation
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_parameters_that_move_only_sometimes_move_as_alone(flags: dict[str, Any], dtype: torch.dtype) -> None:
+def test_parameters_that_move_only_sometimes_move_as_alone(
+    flags: dict[str, Any], norm: dict[str, Any], dtype: torch.dtype
+) -> None:
     """While the step size changes, so that within one group velocities are different multiples."""
     params, alone = ([torch.linspace(-1, 1, 4, dtype=dtype) + i for i in range(4)] for _ in range(2))
-    optimizer, own = INDIAN(params, **USUAL, **flags), [INDIAN([p], **USUAL, **flags) for p in alone]
+    arguments = USUAL | norm | flags
+    optimizer, own = INDIAN(params, **arguments), [INDIAN([p], **arguments) for p in alone]
     for k in range(16):
         lr = 0.05 + 0.02 * k  # over β = 0.2 on the way
         for i in range(4):
@@ -422,8 +422,8 @@ def test_saved_state_is_a_snapshot(flags: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("steps_before", [1, 3])
-@implementations(*IMPLEMENTATIONS, argument="loaded")
-@implementations(*IMPLEMENTATIONS, argument="saved")
+@implementations(*ALL, argument="loaded")
+@implementations(*ALL, argument="saved")
 def test_state_of_each_implementation_serves_each_other(
     saved: dict[str, Any], loaded: dict[str, Any], steps_before: int
 ) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from indian_torch import INDIAN
-from tests.torch.implementations import each_implementation
+from tests.torch.implementations import each_implementation, each_implementation_and_norm
 
 Snapshot = tuple[list[Tensor], dict[int, tuple[float, Tensor]]]
 
@@ -65,7 +65,7 @@ def train_without_scaler(flags: dict[str, bool], factors: Sequence[float]) -> Sn
     return snapshot(model, optimizer)
 
 
-@each_implementation
+@each_implementation_and_norm
 @pytest.mark.parametrize("clip", [False, True], ids=["scaled_gradients", "unscaled_and_clipped"])
 @pytest.mark.parametrize("factors", OVERFLOWS.values(), ids=OVERFLOWS)
 def test_overflowing_batch_leaves_no_trace(flags: dict[str, bool], factors: list[float], clip: bool) -> None:

@@ -7,36 +7,21 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from indian_core.dynamics import pre_form, velocity_step
 from indian_torch import INDIAN, PowerDecayLR, kernel
+from tests.torch.observation import calls_of, peak_of_a_step
 
 USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2}
 
 KERNEL, MULTIPLY, AVERAGE = "aten::_fused_sgd_", "aten::_foreach_mul_", "aten::_foreach_lerp_"
 
 
-class Calls(TorchDispatchMode):
-    """Counts the operations that reach PyTorch's dispatcher."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count[function.name().split(".")[0]] += 1
-        return function(*args, **(kwargs or {}))
-
-
 def calls_of_step(optimizer: INDIAN, k: int, arrange: Callable[[Tensor], Tensor] = torch.clone) -> Counter[str]:
     for group in optimizer.param_groups:
         for p in group["params"]:
             p.grad = arrange(torch.cos(torch.arange(p.numel()).reshape(p.shape) + k).to(p.dtype))
-    with Calls() as calls:
-        optimizer.step()
-    return calls.count
+    return calls_of(optimizer.step)
 
 
 def calls_of_steps(optimizer: INDIAN, steps: int = 4, arrange: Callable[[Tensor], Tensor] = torch.clone) -> list[int]:
@@ -231,25 +216,6 @@ def test_maximizing_is_three_passes_too() -> None:
 
 
 # Memory
-
-
-def peak_of_a_step(optimizer: INDIAN) -> int:
-    """By how many bytes memory grows at most in the third step, temporaries of the kernels included."""
-    for group in optimizer.param_groups:
-        for p in group["params"]:
-            p.grad = torch.full_like(p, 0.5)
-    optimizer.step()
-    optimizer.step()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        optimizer.step()
-    assert profiled.profiler is not None
-    assert profiled.profiler.kineto_results is not None
-    now = peak = 0
-    memory = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
-    for event in sorted(memory, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return peak
 
 
 @pytest.mark.parametrize(

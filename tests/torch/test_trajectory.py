@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from indian_torch import INDIAN, INNA, INNAprop
+from tests.torch.implementations import each_norm
 
 Follows = Callable[..., None]
 TakeStep = Callable[..., None]
@@ -89,16 +90,18 @@ def test_defaults_are_those_of_the_core(assert_follows_reference: Follows) -> No
 
     optimizer = INDIAN(parameters())
     group = optimizer.param_groups[0]
-    assert all(group["lr" if name == "learning_rate" else name] == value for name, value in DEFAULTS._asdict().items())
+    for name, value in DEFAULTS._asdict().items():
+        assert group["lr" if name == "learning_rate" else name] == value
     assert_follows_reference(optimizer)
 
 
 def test_innaprop_is_indian_in_the_rmsprop_norm_with_its_own_defaults(assert_follows_reference: Follows) -> None:
-    from indian_core import INNAPROP_DEFAULTS as defaults
+    from indian_core import INNAPROP_DEFAULTS
 
     optimizer = INNAprop(parameters())
     group = optimizer.param_groups[0]
-    assert all(group["lr" if name == "learning_rate" else name] == value for name, value in defaults._asdict().items())
+    for name, value in INNAPROP_DEFAULTS._asdict().items():
+        assert group["lr" if name == "learning_rate" else name] == value
     assert_follows_reference(optimizer)
 
 
@@ -106,9 +109,10 @@ def test_inna_is_the_same() -> None:
     assert INNA is INDIAN
 
 
-def test_maximizing_is_minimizing_the_negative(implementation: dict[str, bool]) -> None:
+@each_norm
+def test_maximizing_is_minimizing_the_negative(implementation: dict[str, bool], norm: dict[str, Any]) -> None:
     up, down = parameters(), parameters()
-    hyperparameters = HYPERPARAMETERS["everything"]
+    hyperparameters = HYPERPARAMETERS["everything"] | norm
     maximizer = INDIAN(up, **hyperparameters, **implementation, maximize=True)
     minimizer = INDIAN(down, **hyperparameters, **implementation)
     for k in range(5):
@@ -122,12 +126,16 @@ def test_maximizing_is_minimizing_the_negative(implementation: dict[str, bool]) 
             assert (p.grad == -(k + 1)).all()
 
 
+@each_norm
 @takes_complex_parameters
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
-def test_complex_parameters_equal_their_real_view(implementation: dict[str, bool], dtype: torch.dtype) -> None:
+def test_complex_parameters_equal_their_real_view(
+    implementation: dict[str, bool], norm: dict[str, Any], dtype: torch.dtype
+) -> None:
     param = torch.tensor([1 + 2j, -3 + 0.5j], dtype=dtype)
     real = torch.view_as_real(param).clone()
-    optimizers = [INDIAN([p], **HYPERPARAMETERS["everything"], **implementation) for p in (param, real)]
+    hyperparameters = HYPERPARAMETERS["everything"] | norm | implementation
+    optimizers = [INDIAN([p], **hyperparameters) for p in (param, real)]
     for k in range(5):
         param.grad = torch.tensor([0.5 - 1j, 2 + 1j * k], dtype=dtype)
         real.grad = torch.view_as_real(param.grad)
@@ -159,24 +167,29 @@ def test_complex_parameters_follow_the_phase_form(
     ],
     ids=["zero_dimensional", "zero_size", "transposed", "strided", "channels_last"],
 )
+@each_norm
 def test_tensors_of_every_layout(
-    assert_follows_reference: Follows, implementation: dict[str, bool], param: torch.Tensor
+    assert_follows_reference: Follows, implementation: dict[str, bool], norm: dict[str, Any], param: torch.Tensor
 ) -> None:
-    param = param.detach()
-    optimizer = INDIAN([param, torch.ones(2, dtype=torch.float64)], weight_decay=0.1, **implementation)
+    param = param.clone()
+    optimizer = INDIAN([param, torch.ones(2, dtype=torch.float64)], weight_decay=0.1, **norm, **implementation)
     assert_follows_reference(optimizer)
-    velocity = optimizer.velocity(param)
-    assert velocity.shape == param.shape
-    assert velocity.is_contiguous(memory_format=torch.channels_last) == (param.dim() == 4) or param.dim() < 4
+    for name, tensor in optimizer.state[param].items():
+        assert name == "step" or tensor.shape == param.shape
+        if name != "step" and param.dim() == 4:
+            assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
+@each_norm
 @takes_complex_parameters
-def test_dtypes_may_be_mixed_in_one_group(take_step: TakeStep, implementation: dict[str, bool]) -> None:
+def test_dtypes_may_be_mixed_in_one_group(
+    take_step: TakeStep, implementation: dict[str, bool], norm: dict[str, Any]
+) -> None:
     """Each parameter moves as it would alone."""
     dtypes = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.float32]
     together = [torch.full((3,), 0.5 + i, dtype=dtype) for i, dtype in enumerate(dtypes)]
     alone = [p.clone() for p in together]
-    hyperparameters = HYPERPARAMETERS["everything"]
+    hyperparameters = HYPERPARAMETERS["everything"] | norm
     optimizers = [INDIAN(together, **hyperparameters, **implementation)]
     optimizers += [INDIAN([p], **hyperparameters, **implementation) for p in alone]
     for k in range(5):
@@ -244,14 +257,14 @@ def test_named_parameters(take_step: TakeStep) -> None:
 
 
 def _same_as_alone(
-    take_step: TakeStep, implementation: dict[str, bool], when: Callable[[int], bool], join: Callable[[int], bool]
+    take_step: TakeStep, arguments: dict[str, Any], when: Callable[[int], bool], join: Callable[[int], bool]
 ) -> None:
     """A parameter that moves only when ``when(k)``, next to one that always moves, moves as alone."""
     always, sometimes = torch.ones(2, dtype=torch.float64), torch.full((3,), 2.0, dtype=torch.float64)
     always_alone, sometimes_alone = always.clone(), sometimes.clone()
-    hyperparameters = HYPERPARAMETERS["everything"]
-    optimizer = INDIAN([always] if join(0) is False else [always, sometimes], **hyperparameters, **implementation)
-    alone = [INDIAN([p], **hyperparameters, **implementation) for p in (always_alone, sometimes_alone)]
+    arguments = HYPERPARAMETERS["everything"] | arguments
+    optimizer = INDIAN([always] if join(0) is False else [always, sometimes], **arguments)
+    alone = [INDIAN([p], **arguments) for p in (always_alone, sometimes_alone)]
     joined = join(0)
     for k in range(12):
         if not joined and join(k):
@@ -270,17 +283,26 @@ def _same_as_alone(
     assert optimizer.state[sometimes]["step"] == sum(map(when, range(12)))
 
 
-def test_first_gradient_may_come_late(take_step: TakeStep, implementation: dict[str, bool]) -> None:
+@each_norm
+def test_first_gradient_may_come_late(
+    take_step: TakeStep, implementation: dict[str, bool], norm: dict[str, Any]
+) -> None:
     """The first step is the parameter's, not the optimizer's."""
-    _same_as_alone(take_step, implementation, when=lambda k: k >= 4, join=lambda k: True)
+    _same_as_alone(take_step, norm | implementation, when=lambda k: k >= 4, join=lambda k: True)
 
 
-def test_frozen_parameters_resume_with_their_velocity(take_step: TakeStep, implementation: dict[str, bool]) -> None:
-    _same_as_alone(take_step, implementation, when=lambda k: not 3 <= k < 8, join=lambda k: True)
+@each_norm
+def test_frozen_parameters_resume_with_their_velocity(
+    take_step: TakeStep, implementation: dict[str, bool], norm: dict[str, Any]
+) -> None:
+    _same_as_alone(take_step, norm | implementation, when=lambda k: not 3 <= k < 8, join=lambda k: True)
 
 
-def test_group_added_later_has_a_first_step_of_its_own(take_step: TakeStep, implementation: dict[str, bool]) -> None:
-    _same_as_alone(take_step, implementation, when=lambda k: k >= 5, join=lambda k: k >= 5)
+@each_norm
+def test_group_added_later_has_a_first_step_of_its_own(
+    take_step: TakeStep, implementation: dict[str, bool], norm: dict[str, Any]
+) -> None:
+    _same_as_alone(take_step, norm | implementation, when=lambda k: k >= 5, join=lambda k: k >= 5)
 
 
 def test_hyperparameters_may_change_between_steps(implementation: dict[str, bool]) -> None:

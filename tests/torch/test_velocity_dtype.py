@@ -9,6 +9,7 @@ from torch import Tensor
 
 from indian_core.dynamics import pre_form, velocity_step
 from indian_torch import INDIAN
+from tests.torch.implementations import implementations
 
 HYPERPARAMETERS: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
 
@@ -20,17 +21,8 @@ DTYPES = [
     (torch.float32, torch.bfloat16),
 ]
 
-IMPLEMENTATIONS: dict[str, dict[str, bool]] = {
-    "default": {},
-    "foreach": {"foreach": True},
-    "for_loop": {"foreach": False},
-    "fused": {"fused": True},
-    "capturable": {"capturable": True},
-    "differentiable": {"differentiable": True},
-}
-
 each_dtype = pytest.mark.parametrize(("dtype", "velocity_dtype"), DTYPES, ids=lambda d: str(d).removeprefix("torch."))
-each_implementation = pytest.mark.parametrize("flags", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
+each_implementation = implementations("default", "foreach", "for_loop", "fused", "capturable", "differentiable")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
@@ -88,11 +80,7 @@ def test_state_has_the_dtype_and_keeps_it_through_a_checkpoint(
 
 
 # Fused refuses complex parameters.
-@pytest.mark.parametrize(
-    "flags",
-    [flags for flags in IMPLEMENTATIONS.values() if not flags.get("fused")],
-    ids=[name for name, flags in IMPLEMENTATIONS.items() if not flags.get("fused")],
-)
+@implementations("default", "foreach", "for_loop", "capturable", "differentiable")
 def test_velocity_of_complex_parameters_stays_complex(flags: dict[str, bool]) -> None:
     param, plain = (torch.tensor([1 + 2j, -1j]) for _ in range(2))
     optimizer = INDIAN([param], **HYPERPARAMETERS, velocity_dtype=torch.float64, **flags)

@@ -7,14 +7,14 @@ import pytest
 
 from tests.torch.distributed import training
 from tests.torch.distributed.processes import Processes
-from tests.torch.implementations import each_implementation
+from tests.torch.implementations import each_implementation, each_implementation_and_norm
 
 pytestmark = pytest.mark.xdist_group("distributed")
 
 STEPS = 6
 
 
-@each_implementation
+@each_implementation_and_norm
 @pytest.mark.parametrize("micro_batches", [1, 2], ids=["one_batch", "accumulated"])
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_sharded_training_takes_the_steps_of_one_process(
@@ -33,7 +33,7 @@ def test_step_works_on_the_shards_without_communication(processes: Processes, fl
     for operators in processes.run(2, training.operators_of_a_step, flags):
         assert any(operator.startswith("Optimizer.step") for operator in operators)
         assert not any(word in operator for operator in operators for word in ("c10d", "gloo"))
-        assert any("_fused_" in operator for operator in operators) == ("fused" in flags)
+        assert any("_fused_" in operator for operator in operators) == (flags["fused"] is True)
 
 
 @each_implementation
@@ -53,13 +53,17 @@ def test_shards_differ_in_size_and_may_be_empty(processes: Processes) -> None:
     assert any(0 in of_process for of_process in sizes)
 
 
-@each_implementation
+@each_implementation_and_norm
 def test_whole_state_is_that_of_one_process(processes: Processes, flags: dict[str, bool]) -> None:
     whole, nothing = processes.run(2, training.whole_state, flags, STEPS)
     assert not nothing
     alone = training.state_alone(flags, STEPS)
     assert whole.keys() == alone.keys()
     for name, state in alone.items():
-        assert whole[name].keys() == state.keys() == {"step", "velocity"}
+        assert (
+            whole[name].keys()
+            == state.keys()
+            == {"step", "velocity"} | ({"accumulator"} if flags.get("norm") else set())
+        )
         for key, value in state.items():
             np.testing.assert_allclose(whole[name][key], value, rtol=0, atol=1e-13)

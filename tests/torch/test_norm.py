@@ -1,0 +1,329 @@
+"""The norms of RMSProp and AdaGrad, INNAprop, and the state that belongs to them."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from indian_core.dynamics import velocity_step
+from indian_core.norms import accumulate, norm_coefficients, preconditioned, scale
+from indian_core.reference import PhaseForm, PublishedINNAprop, trajectory
+from indian_torch import INDIAN, INNAprop, norm_kernel
+from indian_torch.coefficients import plan_of
+from tests.torch.implementations import NORMS, implementations
+from tests.torch.observation import calls_of, peak_of_a_step
+
+each_implementation = implementations("foreach", "for_loop", "fused", "capturable", "differentiable")
+each_norm = pytest.mark.parametrize("norm", [NORMS["rmsprop"], NORMS["adagrad"]], ids=["rmsprop", "adagrad"])
+
+CPU = torch.device("cpu")
+
+
+def gradient_at(theta: np.ndarray, k: int) -> np.ndarray:
+    return np.asarray(theta + np.sin(3 * theta) + np.cos(k + np.arange(theta.size)))
+
+
+def run(optimizer: INDIAN, steps: int) -> np.ndarray:
+    """θ of the one parameter after each step."""
+    (param,) = optimizer.param_groups[0]["params"]
+    thetas = []
+    for k in range(steps):
+        param.grad = torch.from_numpy(gradient_at(param.detach().numpy(), k))
+        optimizer.step()
+        thetas.append(param.detach().numpy().copy())
+    return np.stack(thetas)
+
+
+def give_gradient(param: Tensor, k: int) -> None:
+    param.grad = torch.cos(1.0 + torch.arange(param.numel()) + k).reshape(param.shape).to(param.dtype)
+
+
+# Trajectories; that INDIAN in a norm follows the phase form is tested with all other trajectories.
+
+
+@each_implementation
+@pytest.mark.parametrize("lr", [1e-3, 0.05, 0.5])
+@pytest.mark.parametrize("settings", [{}, {"alpha": 1.5, "beta": 0.7, "norm_decay": 0.9, "norm_epsilon": 0.1}], ids=str)
+def test_innaprop_takes_the_published_steps(flags: dict[str, Any], lr: float, settings: dict[str, float]) -> None:
+    start = np.linspace(-1, 1, 7)
+    published = trajectory(gradient_at, start, lr, 100, method=PublishedINNAprop, **settings)
+    thetas = run(INNAprop([torch.tensor(start)], lr, **settings, **flags), 100)
+    np.testing.assert_allclose(thetas, published.theta[1:], rtol=0, atol=1e-11)
+
+
+@each_implementation
+@pytest.mark.parametrize("lr", [0.9, 1.5], ids=["equal", "beyond"])
+def test_innaprop_goes_on_where_the_published_steps_divide_by_zero_and_beyond(flags: dict[str, Any], lr: float) -> None:
+    start = np.linspace(-1, 1, 7)
+    settings: dict[str, Any] = {"alpha": 0.1, "beta": 0.9, "weight_decay": 0.01}
+    if lr == 0.9:
+        with pytest.raises(ZeroDivisionError):
+            trajectory(gradient_at, start, lr, 2, method=PublishedINNAprop, **settings)
+    form = trajectory(gradient_at, start, lr, 10, method=PhaseForm, initial_speed=None, norm="rmsprop", **settings)
+    thetas = run(INNAprop([torch.tensor(start)], lr, **flags), 10)
+    np.testing.assert_allclose(thetas, form.theta[1:], rtol=0, atol=1e-11)
+
+
+def test_innaprop_refuses_what_makes_it_another_method() -> None:
+    for name, value in (("norm", None), ("initial_speed", 1.0)):
+        with pytest.raises(TypeError, match=name):
+            INNAprop([torch.ones(1)], **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="momentum"):
+        INNAprop([torch.ones(1)], momentum=0.9)  # type: ignore[call-arg]
+
+
+@each_implementation
+def test_groups_have_norms_of_their_own(flags: dict[str, Any]) -> None:
+    """Also a group that is added between steps."""
+    names = (None, "rmsprop", "adagrad")
+    starts = [np.linspace(-1, i + 1, 4) for i in range(3)]
+    params = [torch.tensor(start) for start in starts]
+    groups = [{"params": [p], "norm": name} for p, name in zip(params, names, strict=True)]
+    optimizer = INDIAN(groups[:2], 0.05, norm_epsilon=0.1, **flags)
+    alone = [PhaseForm(start, norm=name, norm_epsilon=0.1) for start, name in zip(starts, names, strict=True)]
+    for k in range(6):
+        if k == 2:
+            optimizer.add_param_group(groups[2])
+        for param, form in list(zip(params, alone, strict=True))[: 2 if k < 2 else 3]:
+            param.grad = torch.from_numpy(gradient_at(form.theta, k))
+            form.step(gradient_at(form.theta, k), 0.05)
+        optimizer.step()
+    for param, form in zip(params, alone, strict=True):
+        np.testing.assert_allclose(param.detach().numpy(), form.theta, rtol=1e-12)
+
+
+# State
+
+
+def test_state_is_two_buffers_of_the_shape_and_a_count() -> None:
+    param = torch.ones(2, 3)
+    optimizer = INNAprop([param])
+    for k in range(3):
+        give_gradient(param, k)
+        optimizer.step()
+        state = optimizer.state_dict()["state"][0]
+        assert state.keys() == {"velocity", "accumulator", "step"}
+        assert state["accumulator"].shape == state["velocity"].shape == param.shape
+        assert state["step"] == k + 1
+
+
+@pytest.mark.parametrize("saved", [None, "rmsprop", "adagrad"])
+@pytest.mark.parametrize("own", [None, "rmsprop", "adagrad"])
+def test_state_of_another_norm_is_refused_and_nothing_changes(saved: str | None, own: str | None) -> None:
+    other, param = torch.ones(3), torch.ones(3)
+    source, optimizer = INDIAN([other], lr=0.5, norm=saved), INDIAN([param], lr=0.25, norm=own)
+    for one in (source, optimizer):
+        give_gradient(one.param_groups[0]["params"][0], 0)
+        one.step()
+    before = copy.deepcopy(optimizer.state_dict())
+    if saved == own:
+        optimizer.load_state_dict(source.state_dict())
+        assert optimizer.param_groups[0]["lr"] == 0.5
+        return
+    with pytest.raises(ValueError, match=f"^norm of group 0 must be that of the state, {saved!r}, got {own!r}$"):
+        optimizer.load_state_dict(source.state_dict())
+    after = optimizer.state_dict()
+    torch.testing.assert_close(after["state"], before["state"], rtol=0, atol=0)
+    assert after["param_groups"] == before["param_groups"]
+
+
+def test_state_from_before_there_were_norms_is_euclidean() -> None:
+    param = torch.ones(3)
+    optimizer = INDIAN([param])
+    give_gradient(param, 0)
+    optimizer.step()
+    old = copy.deepcopy(optimizer.state_dict())
+    for name in ("norm", "norm_decay", "norm_epsilon", "norm_dtype"):
+        del old["param_groups"][0][name]
+    optimizer.load_state_dict(old)
+    assert optimizer.param_groups[0]["norm"] is None
+    with pytest.raises(ValueError, match="must be that of the state, None, got 'rmsprop'"):
+        INNAprop([param]).load_state_dict(old)
+
+
+@each_implementation
+def test_norm_that_comes_after_steps_without_one_is_refused_and_nothing_changes(flags: dict[str, Any]) -> None:
+    """The count of the first steps would be wrong for its accumulator."""
+    param = torch.ones(3)
+    optimizer = INDIAN([param], **flags)
+    give_gradient(param, 0)
+    optimizer.step()
+    before = copy.deepcopy([param.detach(), optimizer.state_dict()["state"]])
+    optimizer.param_groups[0]["norm"] = "rmsprop"
+    with pytest.raises(ValueError, match="norm must be None where earlier steps had no norm, got 'rmsprop'"):
+        optimizer.step()
+    torch.testing.assert_close([param.detach(), optimizer.state_dict()["state"]], before, rtol=0, atol=0)
+
+
+# Precision
+
+
+DTYPES = [
+    (torch.bfloat16, None, None),
+    (torch.bfloat16, torch.float32, torch.float32),
+    (torch.bfloat16, None, torch.float32),
+    (torch.float16, None, torch.float32),
+    (torch.float32, None, torch.bfloat16),
+    (torch.float32, torch.bfloat16, torch.bfloat16),
+    (torch.float32, torch.float64, torch.float64),
+]
+
+
+@each_norm
+@each_implementation
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize(("dtype", "velocity_dtype", "norm_dtype"), DTYPES, ids=str)
+def test_step_rounds_each_of_the_three_once(
+    dtype: torch.dtype,
+    velocity_dtype: torch.dtype | None,
+    norm_dtype: torch.dtype | None,
+    flags: dict[str, Any],
+    norm: dict[str, Any],
+) -> None:
+    """Next to the step in float64, from the same parameters and state each time."""
+    param = torch.linspace(-2, 2, 37).to(dtype)
+    usual: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
+    optimizer = INDIAN([param], **usual, velocity_dtype=velocity_dtype, norm_dtype=norm_dtype, **norm, **flags)
+    group = optimizer.param_groups[0]
+    for k in range(5):
+        theta, velocity, accumulator = param.detach().double(), torch.zeros(37).double(), torch.zeros(37).double()
+        if k:
+            kept = copy.deepcopy(optimizer.state[param])
+            velocity, accumulator = kept["velocity"].double(), kept["accumulator"].double()
+        give_gradient(param, k)
+        optimizer.step()
+        assert param.grad is not None
+        gradient = param.grad.double()
+        coefficients = norm_coefficients(group["norm"], k + 1, group["norm_decay"], group["norm_epsilon"])
+        accumulator = accumulate(accumulator, gradient, coefficients)
+        gradient = preconditioned(gradient, scale(accumulator, coefficients, torch))
+        plan = plan_of(group)
+        displacement, velocity = velocity_step(theta, velocity, gradient, plan.pre if k else plan.first)
+        state = optimizer.state[param]
+        assert state["velocity"].dtype == (velocity_dtype or dtype)
+        assert state["accumulator"].dtype == (norm_dtype or dtype)
+        exact = (theta + displacement, velocity, accumulator)
+        for actual, expected in zip((param, state["velocity"], state["accumulator"]), exact, strict=True):
+            tolerance = torch.finfo(actual.dtype).eps / 2 + 8 * torch.finfo(torch.float32).eps
+            torch.testing.assert_close(actual.detach().double(), expected, rtol=tolerance, atol=tolerance / 4)
+
+
+def test_dtype_of_the_accumulator_survives_a_checkpoint_and_may_change() -> None:
+    param = torch.ones(3, dtype=torch.bfloat16)
+    optimizer = INNAprop([param], norm_dtype=torch.float32)
+    give_gradient(param, 0)
+    optimizer.step()
+    saved = copy.deepcopy(optimizer.state_dict())
+    assert saved["state"][0]["accumulator"].dtype == torch.float32
+    other = INNAprop([param.clone()])
+    other.load_state_dict(copy.deepcopy(saved))
+    torch.testing.assert_close(other.state_dict()["state"], saved["state"], rtol=0, atol=0)
+    optimizer.param_groups[0]["norm_dtype"] = None
+    give_gradient(param, 1)
+    optimizer.step()
+    assert optimizer.state[param]["accumulator"].dtype == torch.bfloat16
+
+
+# The kernels
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@each_norm
+def test_kernel_on_the_cpu_computes_the_norm(norm: dict[str, Any], dtype: torch.dtype) -> None:
+    """From gradients of many lengths in one call; nan and infinity stay where they are."""
+    assert norm_kernel.is_right(norm["norm"], CPU, dtype)
+    generator = torch.Generator().manual_seed(0)
+    grads = [torch.randn(n, generator=generator).to(dtype) for n in (0, 1, 3, 64, 1000)]
+    accumulators = [torch.rand(len(g), generator=generator).to(dtype) for g in grads]
+    grads[3][5], grads[4][700] = torch.nan, torch.inf
+    coefficients = norm_coefficients(norm["norm"], 7, 0.9, 1e-3)
+    expected = [accumulate(v, g, coefficients) for v, g in zip(accumulators, grads, strict=True)]
+    exact = [preconditioned(g, scale(v, coefficients, torch)) for v, g in zip(expected, grads, strict=True)]
+    kept = [g.clone() for g in grads]
+    found = norm_kernel.precondition(grads, accumulators, norm["norm"], 7, 0.9, 1e-3)
+    tolerance = 8 * torch.finfo(dtype).eps
+    torch.testing.assert_close(found, exact, rtol=tolerance, atol=0, equal_nan=True)
+    torch.testing.assert_close(accumulators, expected, rtol=tolerance, atol=0, equal_nan=True)
+    torch.testing.assert_close(grads, kept, rtol=0, atol=0, equal_nan=True)
+
+
+@each_norm
+def test_kernel_that_computes_something_else_is_not_taken(
+    norm: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm_kernel.is_right.cache_clear()
+    params = [torch.ones(3), torch.ones(3)]
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(torch, "_fused_adam_", lambda *_, **__: None)
+            patched.setattr(torch, "_fused_adagrad_", lambda *_, **__: None)
+            optimizer = INDIAN(params[:1], **norm, fused=True)
+            for k in range(4):
+                give_gradient(params[0], k)
+                optimizer.step()
+            assert not norm_kernel.is_right(norm["norm"], CPU, torch.float32)
+    finally:
+        norm_kernel.is_right.cache_clear()
+    optimizer = INDIAN(params[1:], **norm, fused=True)
+    for k in range(4):
+        give_gradient(params[1], k)
+        optimizer.step()
+    torch.testing.assert_close(params[0], params[1])
+
+
+@pytest.mark.parametrize(("name", "kernel"), [("rmsprop", "_fused_adam_"), ("adagrad", "_fused_adagrad_")])
+def test_fused_takes_two_kernels_for_each_piece(name: str, kernel: str) -> None:
+    """Small tensors share a piece, and a large one is cut into several."""
+    for sizes, pieces in (([100] * 5, 1), ([2**18 + 1], 2), ([100, 100, 2**18 + 1, 100, 100], 4)):
+        params = [torch.ones(size) for size in sizes]
+        optimizer = INDIAN(params, norm=name, fused=True)
+        for k in range(3):
+            for p in params:
+                give_gradient(p, k)
+            calls = calls_of(optimizer.step)
+            assert calls["aten::_fused_sgd_"] == calls[f"aten::{kernel}"] == (pieces if k else 0)
+            assert k == 0 or calls["aten::_foreach_sqrt"] == 0
+
+
+@each_norm
+@implementations("for_loop", "foreach", "fused")
+def test_tensors_of_many_sizes_move_as_alone(flags: dict[str, Any], norm: dict[str, Any]) -> None:
+    """However they are cut and gathered into pieces."""
+    sizes = (1000, 2**18 + 5, 0, 7, 2**18, 2**17 + 3, 2**17, 1)
+    params = [torch.linspace(-1, 1, n) for n in sizes]
+    params[1] = params[1].reshape(-1, 3).t() if len(params[1]) % 3 == 0 else params[1]
+    alone = [p.clone() for p in params]
+    optimizers = [INDIAN(params, **norm, **flags), *(INDIAN([p], **norm, foreach=False) for p in alone)]
+    for k in range(3):
+        for p in (*params, *alone):
+            give_gradient(p, k)
+        for optimizer in optimizers:
+            optimizer.step()
+    torch.testing.assert_close(params, alone, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adagrad"])
+@pytest.mark.parametrize("flags", [{"foreach": True}, {"fused": True}, {"foreach": False}], ids=str)
+def test_step_needs_a_few_pieces_of_memory(name: str, flags: dict[str, bool]) -> None:
+    """Each of 2¹⁸ elements, whatever the size of the parameters."""
+    optimizer = INDIAN([torch.ones(2**21), torch.ones(2**10, 2**9)], norm=name, **flags)
+    piece = 4 * 2**18
+    assert piece <= peak_of_a_step(optimizer) <= 5 * piece
+
+
+# Compilation
+
+
+def test_compiled_step_computes_what_depends_on_the_count_once() -> None:
+    """One operation that no compiler fuses into the loops over elements takes the counts of all parameters."""
+    params = [torch.ones(3), torch.ones(2)]
+    for p in params:
+        p.grad = torch.ones_like(p)
+    counter = CompileCounterWithBackend("aot_eager")
+    torch.compile(INNAprop(params, torch.tensor(1e-3)).step, backend=counter)()
+    (graph,) = counter.graphs
+    assert sum("cumsum" in str(node.target) for node in graph.graph.nodes) == 1
