@@ -13,13 +13,28 @@ from torch.utils._python_dispatch import _disable_current_modes
 from indian_core.norms import norm_coefficients
 from indian_torch.norm import precondition_together
 
-__all__ = ["is_right", "precondition"]
+__all__ = ["is_right", "precondition", "workspace"]
+
+
+def workspace(grads: list[Tensor], size: int) -> Tensor:
+    """Memory for `precondition` of as many elements of such gradients; it holds A⁻¹g until the next call.
+
+    To allocate it for each piece would take as long as a pass over the piece.
+    """
+    return grads[0].new_empty((2, size))
 
 
 def precondition(
-    grads: list[Tensor], accumulators: list[Tensor], norm: str, number: int, decay: float, epsilon: float
+    grads: list[Tensor],
+    accumulators: list[Tensor],
+    *,
+    norm: str,
+    number: int,
+    decay: float,
+    epsilon: float,
+    memory: Tensor,
 ) -> list[Tensor]:
-    """A⁻¹g of many tensors, as new ones of one dimension.
+    """A⁻¹g of many tensors, in tensors of one dimension.
 
     Args:
         grads: g, contiguous, of one dtype and on one device, as the others are.
@@ -28,17 +43,18 @@ def precondition(
         number: That of this step, k >= 1.
         decay: σ.
         epsilon: ε.
+        memory: From `workspace`.
     """
     sizes = [grad.numel() for grad in grads]
     # Of zeros, since the kernels multiply what was there by 0, and nan would stay.
-    gradients = list(grads[0].new_zeros(sum(sizes)).split_with_sizes(sizes))
+    zeros = memory[:, : sum(sizes)].zero_()
+    gradients, means = (list(row.split_with_sizes(sizes)) for row in zeros)
     steps = [torch.tensor(float(number), device=grads[0].device)] * len(grads)
     if norm == "adagrad":
         torch._fused_adagrad_(
             gradients, grads, accumulators, steps, lr=-1.0, lr_decay=0.0, weight_decay=0.0, eps=epsilon, maximize=False
         )
         return gradients
-    means = list(grads[0].new_zeros(sum(sizes)).split_with_sizes(sizes))
     torch._fused_adam_(
         gradients,
         grads,
@@ -67,9 +83,12 @@ def is_right(norm: str, device: torch.device, dtype: torch.dtype) -> bool:
         try:
             grad, accumulator = (torch.linspace(0.5, n, 67, dtype=dtype, device=device) for n in (2, 3))
             expected = accumulator.clone()
-            coefficients = norm_coefficients(norm, 3, 0.75, 0.125)
+            coefficients = norm_coefficients(norm, 3, decay=0.75, epsilon=0.125)
             (exact,) = precondition_together([grad], [expected], coefficients)
-            (found,) = precondition([grad], [accumulator], norm, 3, 0.75, 0.125)
+            memory = workspace([grad], 67)
+            (found,) = precondition(
+                [grad], [accumulator], norm=norm, number=3, decay=0.75, epsilon=0.125, memory=memory
+            )
         except torch.OutOfMemoryError:
             raise
         except (AssertionError, RuntimeError):  # AssertionError: PyTorch was built without this device.

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["pieces", "pieces_of_lists"]
+__all__ = ["pieces", "pieces_of_lists", "size_of_largest"]
 
 _SIZE = 2**18
 """Elements of a piece."""
@@ -31,7 +31,7 @@ def pieces_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
     """
     first = lists[0]
     sizes = [tensor.numel() for tensor in first]
-    if first[0].device.type != "cpu" or sum(sizes) <= _SIZE:
+    if sum(sizes) <= size_of_largest(first):
         yield lists
         return
     start = taken = 0
@@ -47,3 +47,9 @@ def pieces_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
             taken += size
     if start < len(first):
         yield tuple(tensors[start:] for tensors in lists)
+
+
+def size_of_largest(tensors: list[Tensor]) -> int:
+    """The most elements that a piece of such a list may have."""
+    size = sum(tensor.numel() for tensor in tensors)
+    return min(size, _SIZE) if tensors[0].device.type == "cpu" else size

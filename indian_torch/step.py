@@ -1,5 +1,7 @@
 """The step of one parameter group: coefficients from the core, applied to tensors in place."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from indian_torch import kernel, norm_kernel, one_by_one, together
 from indian_torch.batches import How, Kind, batches
 from indian_torch.coefficients import Plan, norm_numbers, plan_of
 from indian_torch.norm import precondition_one_by_one, precondition_together
-from indian_torch.pieces import pieces_of_lists
+from indian_torch.pieces import pieces_of_lists, size_of_largest
 from indian_torch.state import State, initialize
 from indian_torch.step_with_tensors import step_with_tensors
 
@@ -73,26 +75,30 @@ def _step_in_norm(
     group: dict[str, Any], kind: Kind, plan: Plan, tensors: tuple[list[Tensor], ...], grad_scale: Tensor | None
 ) -> float:
     """Take one step in the norm of the group; returns what the velocities are multiples by after it."""
-    numbers = norm_numbers(group)
+    precondition = _preconditioner(group, kind, tensors[1])
     divisor = None if grad_scale is None else grad_scale.item()
     next_scale = kind.scale
     for params, grads, velocities, accumulators in pieces_of_lists(*tensors):
         if divisor is not None:
             torch._foreach_div_(grads, divisor)
-        gradients = _precondition(group["norm"], kind, numbers, grads, accumulators)
+        gradients = precondition(grads, accumulators)
         next_scale = _step_of_gradients(group, kind, plan, (params, gradients, velocities), None)
     return next_scale
 
 
-def _precondition(
-    norm: str, kind: Kind, numbers: tuple[float, float], grads: list[Tensor], accumulators: list[Tensor]
-) -> list[Tensor]:
-    """A⁻¹g; v takes g in."""
+def _preconditioner(
+    group: dict[str, Any], kind: Kind, grads: list[Tensor]
+) -> Callable[[list[Tensor], list[Tensor]], list[Tensor]]:
+    """What makes A⁻¹g of pieces of the gradients, and of those of the accumulators, which it lets take g in."""
+    norm, (decay, epsilon) = group["norm"], norm_numbers(group)
     if kind.how is How.KERNEL and norm_kernel.is_right(norm, kind.device, kind.dtype):
-        return norm_kernel.precondition(grads, accumulators, norm, kind.number, *numbers)
-    coefficients = norm_coefficients(norm, kind.number, *numbers)
+        memory = norm_kernel.workspace(grads, size_of_largest(grads))
+        return partial(
+            norm_kernel.precondition, norm=norm, number=kind.number, decay=decay, epsilon=epsilon, memory=memory
+        )
+    coefficients = norm_coefficients(norm, kind.number, decay, epsilon)
     precondition = precondition_one_by_one if kind.how is How.ONE_BY_ONE else precondition_together
-    return precondition(grads, accumulators, coefficients)
+    return partial(precondition, c=coefficients)
 
 
 def _step_of_gradients(

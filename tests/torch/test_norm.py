@@ -244,7 +244,9 @@ def test_kernel_on_the_cpu_computes_the_norm(norm: dict[str, Any], dtype: torch.
     expected = [accumulate(v, g, coefficients) for v, g in zip(accumulators, grads, strict=True)]
     exact = [preconditioned(g, scale(v, coefficients, torch)) for v, g in zip(expected, grads, strict=True)]
     kept = [g.clone() for g in grads]
-    found = norm_kernel.precondition(grads, accumulators, norm["norm"], 7, 0.9, 1e-3)
+    memory = norm_kernel.workspace(grads, 2000).fill_(torch.nan)  # what an earlier step may have left
+    numbers = {"number": 7, "decay": 0.9, "epsilon": 1e-3}
+    found = norm_kernel.precondition(grads, accumulators, norm=norm["norm"], **numbers, memory=memory)
     tolerance = 8 * torch.finfo(dtype).eps
     torch.testing.assert_close(found, exact, rtol=tolerance, atol=0, equal_nan=True)
     torch.testing.assert_close(accumulators, expected, rtol=tolerance, atol=0, equal_nan=True)
