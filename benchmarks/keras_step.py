@@ -1,4 +1,4 @@
-"""Time of a step of INDIAN in Keras, beside Keras' own Adam and SGD, on each backend.
+"""Time of a step of INDIAN and INNAprop in Keras, beside Keras' own Adam, AdamW and SGD, on each backend.
 
 A step updates float32 variables from gradients that lie in memory. On TensorFlow it is `optimizer.apply` in a
 `tf.function`, with and without `jit_compile`; on PyTorch `optimizer.apply` itself; on JAX a step of `model.fit`, whose
@@ -44,13 +44,17 @@ def one_backend() -> None:
     """Print the tables of the backend of this process."""
     import keras
 
-    from indian_tf import INDIAN
+    from indian_tf import INDIAN, INNAprop
 
     arguments = options(__doc__)
     report = Report()
     contenders: dict[str, Callable[[], Any]] = {
         "INDIAN": lambda: INDIAN(0.01),
+        'INDIAN, norm="rmsprop"': lambda: INDIAN(0.01, norm="rmsprop"),
+        'INDIAN, norm="adagrad"': lambda: INDIAN(0.01, norm="adagrad"),
+        "INNAprop": lambda: INNAprop(0.01),
         PEERS[0]: lambda: keras.optimizers.Adam(0.01),
+        "Keras AdamW": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.01),
         PEERS[1]: lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),
     }
     for size, (tensors, elements) in SIZES.items():

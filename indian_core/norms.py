@@ -20,9 +20,11 @@ import numpy
 
 __all__ = [
     "NORMS",
+    "AdaGradStep",
     "NormCoefficients",
     "accumulate",
     "adagrad",
+    "adagrad_step",
     "dual_norm",
     "euclidean",
     "inner_product",
@@ -125,6 +127,43 @@ def adagrad(epsilon: Scalar) -> NormCoefficients:
         3.5
     """
     return NormCoefficients(accumulator=1.0, square=1.0, root=1.0, epsilon=epsilon)
+
+
+class AdaGradStep(NamedTuple):
+    """A norm at one step as AdaGrad accumulates and scales, which some libraries have as one operation.
+
+    With h = ``gradient`` g::
+
+        v⁺   = accumulator v + h²
+        A⁻¹g = multiple h / (√v⁺ + epsilon)
+
+    Attributes:
+        accumulator: σ for RMSProp, 1 for AdaGrad.
+        gradient: √(1 − σ) for RMSProp, 1 for AdaGrad.
+        multiple: What is left of the norm's scale.
+        epsilon: ε on the scale of √v⁺.
+    """
+
+    accumulator: Scalar
+    gradient: Scalar
+    multiple: Scalar
+    epsilon: Scalar
+
+
+def adagrad_step(coefficients: NormCoefficients, xp: Any = numpy) -> AdaGradStep:
+    """The norm written as AdaGrad's.
+
+    Args:
+        coefficients: Of RMSProp or AdaGrad.
+        xp: Namespace of their ``square``, if that is an array.
+
+    Example:
+        >>> adagrad_step(rmsprop(1, decay=0.75, epsilon=1.0)).gradient
+        0.5
+    """
+    c = coefficients
+    gradient = _function("sqrt", c.square, xp)
+    return AdaGradStep(c.accumulator, gradient, multiple=1 / (c.root * gradient), epsilon=c.epsilon / c.root)
 
 
 def accumulate(accumulator: Array, gradient: Array, coefficients: NormCoefficients) -> Array:

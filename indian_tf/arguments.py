@@ -6,9 +6,11 @@ Their ranges are those that Keras documents.
 import numbers
 from typing import Any, Final
 
+import keras
+
 from indian_core.hyperparameters import MOMENTUM, POSITIVE, RANGES, check_flag, check_number
 
-__all__ = ["checked", "checked_learning_rate"]
+__all__ = ["checked", "checked_floating_dtype", "checked_learning_rate"]
 
 _NUMBERS: Final = {
     "weight_decay": RANGES["weight_decay"],
@@ -17,6 +19,7 @@ _NUMBERS: Final = {
     "global_clipnorm": POSITIVE,
     "loss_scale_factor": POSITIVE,
 }
+_FLOATING: Final = frozenset({"float16", "bfloat16", "float32", "float64"})
 _SMALLEST: Final = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
 
 
@@ -59,6 +62,27 @@ def checked_learning_rate(value: Any) -> Any:
     if callable(value) and not isinstance(value, type):
         return value
     return check_number("learning_rate", value, RANGES["learning_rate"])
+
+
+def checked_floating_dtype(name: str, value: Any) -> str | None:
+    """A floating dtype by its name; None unchanged.
+
+    Raises:
+        TypeError: ``value``, the argument ``name``, is anything else.
+
+    Example:
+        >>> checked_floating_dtype("norm_dtype", "bfloat16")
+        'bfloat16'
+    """
+    if value is None:
+        return None
+    try:
+        dtype = keras.backend.standardize_dtype(value)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype not in _FLOATING:
+        raise TypeError(f"{name} must be a floating dtype or None, got {value!r}")
+    return str(dtype)
 
 
 def _value(name: str, value: Any) -> float:

@@ -6,9 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from indian_tf.dtypes import at_least_float32
-
-__all__ = ["add", "after"]
+__all__ = ["add", "assign", "one_after", "read"]
 
 _BACKEND = keras.backend.backend()
 if _BACKEND == "tensorflow":
@@ -17,30 +15,37 @@ elif _BACKEND == "jax":
     import jax
 
 
-def add(variable: Any, *terms: tuple[Any, Any]) -> None:
-    """Add multiples of tensors to a variable; one of 16 bits is rounded once, after a sum in float32.
+def read(variable: Any, dtype: str) -> Any:
+    """The value of a variable at this time, as a tensor of a dtype.
+
+    Args:
+        variable: A variable, on TensorFlow perhaps one of TensorFlow's own; or a tensor, there perhaps a sparse one.
+        dtype: Of the tensor.
+    """
+    value = ops.convert_to_tensor(variable)
+    if _BACKEND == "tensorflow":
+        # Keras takes a variable for a tensor, which would be read where it is used.
+        value = tf.convert_to_tensor(value)
+    return ops.cast(value, dtype)
+
+
+def assign(variable: Any, value: Any) -> None:
+    """Assign a tensor of any floating dtype."""
+    variable.assign(ops.cast(value, keras.backend.standardize_dtype(variable.dtype)))
+
+
+def add(variable: Any, displacement: Any) -> None:
+    """Add a tensor to a variable; one of 16 bits is rounded once, after a sum in the dtype of the tensor.
 
     Args:
         variable: A variable; on TensorFlow perhaps one of TensorFlow's own.
-        *terms: Coefficient and tensor of each, in the dtype of the variable or, if that has less precision, in float32.
+        displacement: A tensor of the dtype of the variable, or of one with more precision.
     """
-    dtype = keras.backend.standardize_dtype(variable.dtype)
-    if at_least_float32(dtype) != dtype:
-        total = sum(coefficient * tensor for coefficient, tensor in terms)
-        value = ops.cast(ops.convert_to_tensor(variable), at_least_float32(dtype))
-        variable.assign(ops.cast(value + total, dtype))
-    elif _BACKEND == "tensorflow":
-        # Without XLA each operation passes over memory; this one multiplies and adds in a single pass.
-        handle = (variable.value if isinstance(variable, keras.Variable) else variable).handle
-        for coefficient, tensor in terms:
-            tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=-coefficient, delta=tensor)
-    else:
-        total = sum(coefficient * tensor for coefficient, tensor in terms)
-        variable.assign_add(ops.cast(total, dtype))
+    assign(variable, read(variable, keras.backend.standardize_dtype(displacement.dtype)) + displacement)
 
 
-def after(variable: Any, scalar: Any) -> Any:
-    """The scalar; in a compiled step on a CPU, as a value that depends on what was assigned to the variable.
+def one_after(variable: Any, dtype: str) -> Any:
+    """In a step compiled for a CPU the number 1, as a value that depends on what was assigned to the variable.
 
     A step moves θ by the old velocity and then overwrites that. XLA knows no order but that of the data. Where no data
     says that θ comes first it copies the velocity, and the step takes more than twice the time. On other devices XLA
@@ -52,15 +57,18 @@ def after(variable: Any, scalar: Any) -> Any:
 
     Args:
         variable: A variable.
-        scalar: A tensor of no dimensions.
+        dtype: Of the number.
+
+    Returns:
+        A tensor of no dimensions; None where the order needs no saying.
     """
     value = ops.convert_to_tensor(variable)
     if math.prod(value.shape) == 0 or not _is_recorded(value) or not _on_cpu():
-        return scalar
+        return None
     element = value[(0,) * len(value.shape)]
     # Always false; but XLA looks at the two parts one by one, and each of them is true of some numbers.
     never = ops.logical_and(ops.equal(element, element), ops.not_equal(element, element))
-    return scalar + ops.cast(never, keras.backend.standardize_dtype(scalar.dtype))
+    return 1.0 + ops.cast(never, dtype)
 
 
 def _is_recorded(value: Any) -> bool:

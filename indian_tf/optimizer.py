@@ -6,19 +6,26 @@ import keras
 import numpy as np
 from keras import ops
 
-from indian_core.dynamics import StepCoefficients, pre_form
-from indian_tf import in_place
+from indian_core.dynamics import pre_form
+from indian_core.norms import norm_coefficients
+from indian_tf import recorded_step
+from indian_tf.coefficients import Coefficients, CoefficientsOfAll
 from indian_tf.dtypes import at_least_float32
 from indian_tf.gradient_shapes import CheckedGradientShapes
 from indian_tf.hyperparameters import Hyperparameters
 from indian_tf.phase import PhaseOnRequest
+from indian_tf.state import State
 from indian_tf.torch_steps import TorchSteps
 
 __all__ = ["INDIAN", "INNA"]
 
+_BACKEND = keras.backend.backend()
+if _BACKEND == "tensorflow":
+    from indian_tf import tensorflow_step
+
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, TorchSteps):
+class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, TorchSteps):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -31,18 +38,29 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, TorchSteps)
     which is equation (11) of Castera, Bolte, Févotte, Pauwels, "An Inertial Newton Algorithm for Deep Learning" (2019),
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so does the alias `INNA`.
 
-    Each trainable variable has a velocity of its shape and dtype. One vector counts the steps of each, so that a
-    variable which gets its first gradient late starts then.
+    In the norm of RMSProp or AdaGrad, :math:`A^{-1} g` takes the place of :math:`g`, with the diagonal :math:`A` of
+    `indian_core.norms`; in that of RMSProp this is INNAprop, see `INNAprop`.
+
+    Each trainable variable has a velocity of its shape and dtype and, in a norm, an accumulator of its shape. One
+    vector counts the steps of each, so that a variable which gets its first gradient late starts then.
 
     Args:
         learning_rate: Step size γ >= 0: a number, a `keras.optimizers.schedules.LearningRateSchedule` or a function
             without arguments that returns it.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
-        initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1.
+        initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1. None: β, so that the part
+            of it that the step remembers starts at 0.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². It
             acts on the velocity too, unlike in Keras' own optimizers. None means 0. Variables can be exempted with
             `exclude_from_weight_decay`; the config holds which.
+        norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
+            the k-th step of a variable, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is
+            their sum.
+        norm_decay: σ in [0, 1), of RMSProp.
+        norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
+        norm_dtype: Floating dtype of the accumulator v; None: the variable's own, as in Keras' Adam. In 16 bits v
+            forgets small changes, and in float16 small gradients.
         clipnorm: If set, each gradient is clipped to this norm.
         clipvalue: If set, each entry of a gradient is clipped to this absolute value.
         global_clipnorm: If set, all gradients together are clipped to this norm.
@@ -68,45 +86,36 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, TorchSteps)
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     """
 
-    def build(self, variables: list[Any]) -> None:
-        """Create the velocity of each variable, and the vector of their step counts."""
-        if self.built:
-            return
-        super().build(variables)
-        self._velocities = self.add_optimizer_variables(variables, "velocity")
-        # Assigned to as the count of iterations is: outside of the updates that a distribution strategy makes.
-        self._steps = self.add_variable((len(variables),), dtype="int", aggregation="only_first_replica", name="steps")
-
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Take one step of one variable."""
+        """Take one step of one variable, given the coefficients of all for ``learning_rate``."""
         index = self._get_variable_index(variable)
+        velocity, accumulator = self._velocities[index], self._accumulators[index]
+        kept = [array for array in (variable, velocity, accumulator) if array is not None]
         # In bfloat16, 1 − αγ would be 1.
-        dtype = at_least_float32(variable.dtype)
-        m, g = (ops.cast(ops.convert_to_tensor(array), dtype) for array in (self._velocities[index], gradient))
-        first, decays = ops.cast(ops.equal(self._steps[index], 0), dtype), self._decays(index)
-        c = self._coefficients(ops.convert_to_tensor(learning_rate, dtype), first, decays)
-        terms = []
-        if decays:
-            theta = ops.cast(ops.convert_to_tensor(variable), dtype)
-            m = m + c.velocity_decay * theta
-            terms = [(c.theta_decay, theta)]
-        in_place.add(variable, *terms, (c.theta_velocity, m), (c.theta_gradient, g))
-        rho = in_place.after(variable, c.velocity_velocity)
-        self.assign(self._velocities[index], ops.cast(rho * m + c.velocity_gradient * g, variable.dtype))
+        dtype = at_least_float32(*(array.dtype for array in kept))
+        coefficients = learning_rate(index, dtype, decays=self._decays(index))
+        if _BACKEND == "tensorflow" and tensorflow_step.is_right(*kept):
+            tensorflow_step.take(variable, velocity, accumulator, ops.cast(gradient, dtype), coefficients)
+        else:
+            recorded_step.take(variable, velocity, accumulator, gradient, coefficients, dtype)
 
-    def _coefficients(self, learning_rate: Any, first: Any, decays: bool) -> StepCoefficients:
-        """The coefficients of a step, the first of its variable or not, with weight decay or without."""
-        return pre_form(
+    def _coefficients(self, learning_rate: Any, steps: Any, decays: bool) -> Coefficients:
+        """The coefficients for variables that have taken so many steps, with weight decay or without."""
+        step = pre_form(
             learning_rate,
             self.alpha,
             self.beta,
             initial_speed=self.initial_speed,
             weight_decay=self.weight_decay if decays else 0.0,
-            first=first,
+            first=_is_zero(steps),
         )
+        return Coefficients(step, norm_coefficients(self.norm, steps + 1, self.norm_decay, self.norm_epsilon, ops))
 
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
+        if _BACKEND != "torch":
+            # Keras hands on to each `update_step` what it is given for the learning rate.
+            learning_rate = CoefficientsOfAll(self._coefficients, learning_rate, self._steps)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         moved = np.zeros(len(self._velocities), dtype="int32")
         moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1
@@ -124,3 +133,8 @@ INNA = INDIAN
 
 # Names for `compile`, beside the registered one, in the two spellings that the names of Keras' own classes have.
 keras.saving.get_custom_objects().update(dict.fromkeys(("indian", "INDIAN", "inna", "INNA"), INDIAN))
+
+
+def _is_zero(steps: Any) -> Any:
+    """Whether a number is 0, as a bool, or each entry of a tensor, as the number 0 or 1 in its dtype."""
+    return steps == 0 if isinstance(steps, int) else ops.cast(ops.equal(steps, 0), steps.dtype)

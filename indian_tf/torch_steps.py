@@ -31,9 +31,10 @@ class TorchSteps(keras.optimizers.Optimizer):
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         foreach.step_together(
             (
-                coefficients(steps[index] == 0, self._decays(index)),
+                coefficients(steps[index], self._decays(index)),
                 variable.value,
                 self._velocities[index].value,
+                None if self._accumulators[index] is None else self._accumulators[index].value,
                 ops.convert_to_tensor(gradient),
             )
             for gradient, variable, index in zip(grads, trainable_variables, indices, strict=True)

@@ -95,7 +95,7 @@ def assert_follows_reference(apply: Callable[..., None], gradient: Callable[...,
         step_size: Callable[[int], float] | float,
         steps: int = 25,
         rtol: float = 1e-12,
-        **hyperparameters: float,
+        **hyperparameters: Any,
     ) -> None:
         reference = PhaseForm(np.array([1.0, -2.0, 0.5]), **hyperparameters)
         variable = keras.Variable(reference.theta, dtype=keras.config.floatx())

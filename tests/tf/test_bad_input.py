@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from indian_tf import INDIAN, INNA, LogarithmicDecay, PowerDecay
+from indian_tf import INDIAN, INNA, INNAprop, LogarithmicDecay, PowerDecay
 
 NON_NEGATIVE = "a finite number >= 0"
 POSITIVE = "a finite number > 0"
@@ -18,6 +18,7 @@ RANGES = {
     "beta": POSITIVE,
     "initial_speed": ANY,
     "weight_decay": NON_NEGATIVE,
+    "norm_epsilon": NON_NEGATIVE,
     "clipnorm": POSITIVE,
     "clipvalue": POSITIVE,
     "global_clipnorm": POSITIVE,
@@ -88,6 +89,33 @@ def test_hyperparameters_that_must_not_be_none(name):
     _check(INDIAN, name, None, TypeError, RANGES[name])
 
 
+def test_the_decay_of_the_norm_must_be_a_number_from_0_to_below_1():
+    for wrong in (*NOT_NUMBERS, None):
+        _check(INDIAN, "norm_decay", wrong, TypeError, "a number in [0, 1)")
+    for wrong in (*NOT_FINITE, -0.1, 1, 1.5, np.ones(2)):
+        _check(INNAprop, "norm_decay", wrong, ValueError, "a number in [0, 1)")
+    assert INNAprop(norm_decay=np.float32(0.5)).norm_decay == 0.5
+
+
+def test_the_norm_must_be_one_that_there_is():
+    allowed = "'rmsprop', 'adagrad' or None"
+    for wrong in (1, True, ["rmsprop"], INDIAN):
+        _check(INDIAN, "norm", wrong, TypeError, allowed)
+    for wrong in ("adam", "RMSProp", ""):
+        _check(INDIAN, "norm", wrong, ValueError, allowed)
+
+
+@pytest.mark.parametrize("wrong", ["int32", "half", "", 1.0, keras.Variable, ["float32"], "complex64", "bool"])
+def test_the_dtype_of_the_norm_must_be_a_floating_one(wrong):
+    _check(INDIAN, "norm_dtype", wrong, TypeError, "a floating dtype or None")
+
+
+@pytest.mark.parametrize("name", ["norm", "initial_speed"])
+def test_innaprop_leaves_its_norm_and_start_to_nobody(name):
+    with pytest.raises(TypeError, match=f"multiple values for keyword argument '{name}'"):
+        INNAprop(**{name: None})
+
+
 @pytest.mark.parametrize("schedule", [PowerDecay, LogarithmicDecay])
 @pytest.mark.parametrize("name", ["initial_learning_rate", "power"])
 def test_the_arguments_of_a_schedule_must_be_finite_numbers_in_their_range(schedule, name):
@@ -115,7 +143,7 @@ def test_the_names_of_exempt_variables_must_be_a_list_of_strings(wrong):
     assert optimizer.get_config() == INDIAN(weight_decay=0.1).get_config()
 
 
-@pytest.mark.parametrize("construct", [INDIAN, INNA])
+@pytest.mark.parametrize("construct", [INDIAN, INNA, INNAprop])
 def test_an_unknown_keyword_is_refused_by_name(construct):
     with pytest.raises(ValueError, match="momentum"):
         construct(momentum=0.9)

@@ -8,10 +8,21 @@ import pytest
 import indian_tf
 
 _PUBLIC = [getattr(indian_tf, name) for name in indian_tf.__all__ if name != "INNA"]
-_DOCUMENTED = [
-    *_PUBLIC,
-    *(member for cls in _PUBLIC for name, member in vars(cls).items() if inspect.isfunction(member) and name[0] != "_"),
-]
+_DOCUMENTED = list(
+    dict.fromkeys(
+        [
+            *_PUBLIC,
+            *(
+                member
+                for public in _PUBLIC
+                for cls in inspect.getmro(public)
+                if cls.__module__.startswith("indian_tf.")
+                for name, member in vars(cls).items()
+                if inspect.isfunction(member) and name[0] != "_"
+            ),
+        ]
+    )
+)
 _WITH_EXAMPLES = [thing for thing in _DOCUMENTED if ">>>" in (thing.__doc__ or "")]
 
 

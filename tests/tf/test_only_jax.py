@@ -16,9 +16,11 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 @pytest.mark.parametrize("transform", [jax.jit, lambda f: f], ids=["jit", "plain"])
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_stateless_steps_follow_the_phase_form(transform, accumulated):
-    optimizer = INDIAN(learning_rate=0.1, beta=0.3, weight_decay=0.1, gradient_accumulation_steps=accumulated)
-    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3, weight_decay=0.1)
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_stateless_steps_follow_the_phase_form(transform, accumulated, norm):
+    options = {"beta": 0.3, "weight_decay": 0.1, "norm": norm}
+    optimizer = INDIAN(learning_rate=0.1, gradient_accumulation_steps=accumulated, **options)
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], **options)
     optimizer.build([variable])
     values, state = [variable.value], [v.value for v in optimizer.variables]
     step = transform(optimizer.stateless_apply)
@@ -51,9 +53,11 @@ def test_a_learning_rate_from_jax_is_accepted():
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_a_compiled_step_needs_no_copy_of_the_parameters(weight_decay):
-    """Both arrays of a variable are updated in place, whatever the learning rate will be."""
-    optimizer, variables = INDIAN(weight_decay=weight_decay), [keras.Variable(np.ones((100, 100))) for _ in range(3)]
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_a_compiled_step_needs_no_copy_of_the_parameters(weight_decay, norm):
+    """All arrays of a variable are updated in place, whatever the learning rate will be."""
+    optimizer = INDIAN(weight_decay=weight_decay, norm=norm)
+    variables = [keras.Variable(np.ones((100, 100))) for _ in range(3)]
     optimizer.build(variables)
     values, state = [v.value for v in variables], [v.value for v in optimizer.variables]
 

@@ -30,9 +30,11 @@ def test_a_training_loop_with_backward(context):
 
 
 @pytest.mark.parametrize("accumulated", [None, 2])
-def test_stateless_steps_follow_the_phase_form_and_change_nothing(accumulated):
-    optimizer = INDIAN(learning_rate=0.1, beta=0.3, weight_decay=0.1, gradient_accumulation_steps=accumulated)
-    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3, weight_decay=0.1)
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_stateless_steps_follow_the_phase_form_and_change_nothing(accumulated, norm):
+    options = {"beta": 0.3, "weight_decay": 0.1, "norm": norm}
+    optimizer = INDIAN(learning_rate=0.1, gradient_accumulation_steps=accumulated, **options)
+    variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], **options)
     optimizer.build([variable])
     values, state = [variable.value], [v.value for v in optimizer.variables]
     with torch.no_grad():
@@ -47,7 +49,9 @@ def test_stateless_steps_follow_the_phase_form_and_change_nothing(accumulated):
     np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
 
 
-@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}, {"use_ema": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"gradient_accumulation_steps": 2}, {"use_ema": True}, {"norm": "rmsprop"}], ids=str
+)
 def test_stateless_steps_outside_no_grad_leave_no_graph_behind(options):
     optimizer, variable = INDIAN(learning_rate=0.1, **options), keras.Variable([1.0, 2.0], dtype="float64")
     optimizer.build([variable])

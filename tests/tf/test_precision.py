@@ -43,10 +43,14 @@ def test_coefficients_are_not_rounded_to_the_dtype_of_the_variable(apply, dtype)
 
 @pytest.mark.parametrize(("dtype", "unit_roundoff"), [("bfloat16", 2.0**-8), ("float16", 2.0**-11)])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_a_variable_is_rounded_once(dtype, unit_roundoff, compiled, tensor):
-    """1 + u(1 + 2⁻¹⁰) lies above the middle between 1 and 1 + 2u; with the displacement rounded first, upon it."""
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_a_variable_is_rounded_once(dtype, unit_roundoff, compiled, norm, tensor):
+    """1 + u(1 + 2⁻¹⁰) lies above the middle between 1 and 1 + 2u; with the displacement rounded first, upon it.
+
+    After a first gradient of size 1, each norm is the Euclidean.
+    """
     displacement = unit_roundoff * (1 + 2.0**-10)
-    optimizer = INDIAN(learning_rate=1.0, beta=displacement, initial_speed=displacement)
+    optimizer = INDIAN(learning_rate=1.0, beta=displacement, initial_speed=displacement, norm=norm)
     variable = keras.Variable([1.0], dtype=dtype)
     optimizer.build([variable])
     gradients = [tensor([-1.0], dtype)]

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from indian_tf import INDIAN, INNA, LogarithmicDecay, PowerDecay
+from indian_core.hyperparameters import INNAPROP_DEFAULTS
+from indian_tf import INDIAN, INNA, INNAprop, LogarithmicDecay, PowerDecay
 
 OPTIONS = {
     "learning_rate": 0.25,
@@ -20,6 +21,10 @@ OPTIONS = {
     "beta": 0.3,
     "initial_speed": 0.5,
     "weight_decay": 0.01,
+    "norm": "adagrad",
+    "norm_decay": 0.9,
+    "norm_epsilon": 0.001,
+    "norm_dtype": "bfloat16",
     "clipnorm": 2.0,
     "use_ema": True,
     "ema_momentum": 0.9,
@@ -41,6 +46,27 @@ def test_the_config_holds_the_arguments_of_the_constructor():
     config = INDIAN(**OPTIONS).get_config()
     assert {name: config[name] for name in OPTIONS} == OPTIONS
     assert INDIAN.from_config(dict(config)).get_config() == config
+
+
+def test_the_config_of_innaprop_holds_what_it_leaves_open():
+    config = INNAprop().get_config()
+    published = INNAPROP_DEFAULTS._asdict()
+    fixed = {name: published.pop(name) for name in ("norm", "initial_speed")}
+    assert config.keys().isdisjoint(fixed)
+    assert {name: config[name] for name in published} == pytest.approx(published)
+    restored = INNAprop.from_config(INNAprop(alpha=0.2, norm_decay=0.9, norm_dtype="float32").get_config())
+    assert (restored.alpha, restored.norm_decay, restored.norm_dtype) == (0.2, 0.9, "float32")
+    assert {name: getattr(restored, name) for name in fixed} == fixed
+
+
+def test_a_config_from_before_there_were_norms_is_that_of_the_euclidean():
+    config = INDIAN(alpha=0.75).get_config()
+    older = {name: value for name, value in config.items() if not name.startswith("norm")}
+    assert INDIAN.from_config(older).get_config() == config
+
+
+def test_an_initial_speed_of_none_survives_the_config():
+    assert INDIAN.from_config(INDIAN(initial_speed=None).get_config()).initial_speed is None
 
 
 def test_weight_decay_of_none_survives_the_config():
@@ -71,19 +97,23 @@ def test_schedules_round_trip_by_themselves(schedule):
     assert restored.get_config() == schedule().get_config()
 
 
-@pytest.mark.parametrize("cls", [INDIAN, PowerDecay, LogarithmicDecay])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, PowerDecay, LogarithmicDecay])
 def test_classes_are_registered_under_the_package(cls):
     assert keras.saving.get_registered_name(cls) == f"indian>{cls.__name__}"
     assert keras.saving.get_registered_object(f"indian>{cls.__name__}") is cls
 
 
-@pytest.mark.parametrize("name", ["indian", "INDIAN", "inna", "INNA", "indian>INDIAN"])
-def test_optimizers_are_found_by_name(name):
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [(name, INDIAN) for name in ("indian", "INDIAN", "inna", "INNA", "indian>INDIAN")]
+    + [(name, INNAprop) for name in ("innaprop", "INNAprop", "indian>INNAprop")],
+)
+def test_optimizers_are_found_by_name(name, cls):
     assert INNA is INDIAN
     optimizer = keras.optimizers.get(name)
-    assert type(optimizer) is INDIAN
-    assert optimizer.get_config() == INDIAN().get_config()
-    config = keras.optimizers.serialize(INDIAN(alpha=0.75)) | {"class_name": name}
+    assert type(optimizer) is cls
+    assert optimizer.get_config() == cls().get_config()
+    config = keras.optimizers.serialize(cls(alpha=0.75)) | {"class_name": name}
     assert keras.optimizers.get(config).alpha == 0.75
 
 
@@ -124,7 +154,7 @@ def test_optimizers_can_be_pickled_and_copied():
         assert other.get_config() == optimizer.get_config()
 
 
-@pytest.mark.parametrize("new", [INDIAN, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)])
+@pytest.mark.parametrize("new", [INDIAN, INNAprop, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)])
 def test_unknown_and_missing_keys_in_a_config_are_refused_by_name(new):
     cls, config = type(new()), new().get_config()
     with pytest.raises((TypeError, ValueError), match="gamma"):
@@ -174,6 +204,7 @@ def test_a_wrong_value_in_a_config_is_refused():
         ),
         # Three batches are accumulated, and the interruption comes after the second.
         pytest.param(lambda: {"learning_rate": 0.1, "gradient_accumulation_steps": 3}, id="accumulation"),
+        pytest.param(lambda: {"learning_rate": 0.01, "norm": "rmsprop", "norm_dtype": "bfloat16"}, id="norm"),
     ],
 )
 def test_saving_and_resuming_changes_no_bit(tmp_path, new_model, data, options):

@@ -31,7 +31,7 @@ def train(distribution: Any) -> Any:
     trajectory = Trajectory()
     with distribution.scope() if distribution else contextlib.nullcontext():
         model = new_model()
-        model.compile(optimizer=new_optimizer(), loss="mse")
+        model.compile(optimizer=new_optimizer(norm="rmsprop", norm_epsilon=0.01), loss="mse")
         model.fit(*data(), batch_size=BATCH_SIZE, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[trajectory])
     return trajectory
 

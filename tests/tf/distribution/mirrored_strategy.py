@@ -30,6 +30,7 @@ CASES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "network": (new_model, data, {}),
     "averaging": (new_model, data, {"use_ema": True, "ema_momentum": 0.9}),
     "embedding": (new_embedding, words, {}),
+    "norm": (new_embedding, words, {"norm": "rmsprop", "norm_epsilon": 0.01, "norm_dtype": "float64"}),
 }
 
 
