@@ -7,11 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
-from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS
 from indian_torch.checks import checked
-from indian_torch.coefficients import as_number
-from indian_torch.one_by_one import at_least_float32
 from indian_torch.state import VelocityOptimizer
 from indian_torch.step import step_group
 
@@ -164,17 +161,6 @@ class INDIAN(VelocityOptimizer):
     def _step_supports_amp_scaling(self) -> bool:
         """Whether `torch.amp.GradScaler` sets ``found_inf`` and ``grad_scale``, and leaves the rest to `step`."""
         return any(group["fused"] and not group["capturable"] for group in self.param_groups)
-
-    def phase(self, param: Tensor) -> Tensor:
-        """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
-
-        Raises:
-            ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
-        """
-        velocity, group = self.velocity(param), self._group_of(param)
-        alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
-        dtype = at_least_float32(param.dtype)
-        return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
 
 INNA = INDIAN

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
+from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check_started
+from indian_torch.coefficients import as_number
+from indian_torch.one_by_one import at_least_float32
 
 __all__ = [
     "State",
@@ -71,6 +74,17 @@ class VelocityOptimizer(Optimizer):
         state = self._states[param]
         velocity = state["scaled_velocity"] / state["scale"] if "scale" in state else state["velocity"].clone()
         return velocity.detach()
+
+    def phase(self, param: Tensor) -> Tensor:
+        """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
+
+        Raises:
+            ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
+        """
+        velocity, group = self.velocity(param), self._group_of(param)
+        alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
+        dtype = at_least_float32(param.dtype)
+        return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
     def state_dict(self) -> dict[str, Any]:
         """State and parameter groups, the same whichever implementation takes the steps; as in torch.optim."""

@@ -25,7 +25,6 @@ USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "weight_decay": 
 
 each_way = pytest.mark.parametrize("way", EVERY_WAY)
 
-
 ALL = ("for_loop", "foreach", "fused", "capturable", "differentiable")
 
 each_implementation = implementations(*ALL)
