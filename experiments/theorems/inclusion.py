@@ -52,17 +52,17 @@ def solve(line: Line, alpha: float, beta: float, times: np.ndarray, tolerance: f
     now, state = 0.0, np.array([line.start, 0.0, 0.0, 0.0])
     while True:
         kink = line.kinks.index(state[0]) if state[0] in line.kinks else None
-        ahead = t >= now
+        piece = _piece(line, state, kink, beta)
         if kink is not None and (slope := _resting_slope(line, kink, state[1], beta)) is not None:
             duration = _stay(slope, state[1], beta)
-            at = ahead & (t <= now + duration)
+            at = (t >= now) & (t <= now + duration)
             states[:, at] = _rest(state, t[at] - now, beta)
             end = now + duration
             if end >= t[-1]:
                 break
             now, state = end, _rest(state, np.array([duration]), beta)[:, 0]
-            state[1] = beta * slope[0] if state[1] < 0 else beta * slope[1]
-        piece = _piece(line, state, kink, beta)
+            # A negative m has risen to the slope on the right, a positive one has fallen to that on the left.
+            piece = kink + 1 if state[1] < 0 else kink
         found = _go(line, piece, state, now, t[-1], (alpha, beta), tolerance)
         at = (t >= now) & (t <= found.t[-1])
         if at.any():
