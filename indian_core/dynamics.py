@@ -12,9 +12,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 __all__ = [
     "StepCoefficients",
+    "displacement",
     "initial_phase",
     "initial_velocity",
     "mixed_gradient",
+    "next_velocity",
     "phase_from_velocity",
     "phase_step",
     "post_form",
@@ -250,14 +252,56 @@ def velocity_step(
     """
     c = coefficients
     gradient = mixed_gradient(theta, velocity, gradient, c.gradient_velocity, c.velocity_decay)
-    velocity = _plus(velocity, c.velocity_decay, theta)
+    next_m = next_velocity(theta, velocity, gradient, c)
+    return displacement(theta, velocity, next_m, gradient, c), next_m
+
+
+def next_velocity(
+    theta: Array | None, velocity: Array, mixed_gradient: Array, coefficients: StepCoefficients
+) -> Array:
+    """m⁺, the velocity after a step.
+
+    Args:
+        theta: θ; None is allowed where there is no weight decay.
+        velocity: m, of θ's shape; zero on a first step.
+        mixed_gradient: g′, of θ's shape.
+        coefficients: From `pre_form` or `post_form`.
+
+    Example:
+        >>> next_velocity(1.0, 0.0, 2.0, pre_form(0.5, alpha=1.0, beta=0.25, first=True))
+        -1.5
+    """
+    c = coefficients
     # In this order XLA makes equal kernels of arrays of the same shape, and compiles the kernel once.
-    next_velocity = c.velocity_gradient * gradient + c.velocity_velocity * velocity
-    displacement = c.theta_gradient * gradient
-    displacement = _plus(displacement, c.theta_velocity, velocity)
-    displacement = _plus(displacement, c.theta_next_velocity, next_velocity)
-    displacement = _plus(displacement, c.theta_decay, theta)
-    return displacement, next_velocity
+    return c.velocity_gradient * mixed_gradient + c.velocity_velocity * _plus(velocity, c.velocity_decay, theta)
+
+
+def displacement(
+    theta: Array | None,
+    velocity: Array | None,
+    next_velocity: Array,
+    mixed_gradient: Array,
+    coefficients: StepCoefficients,
+) -> Array:
+    """θ⁺ − θ.
+
+    Args:
+        theta: θ; None is allowed where there is no weight decay.
+        velocity: m, of θ's shape; None is allowed in post form.
+        next_velocity: m⁺, of θ's shape.
+        mixed_gradient: g′, of θ's shape.
+        coefficients: From `pre_form` or `post_form`.
+
+    Example:
+        >>> displacement(None, None, -1.5, 2.0, post_form(0.5, alpha=1.0, beta=0.25))
+        -1.0
+    """
+    c = coefficients
+    total = c.theta_gradient * mixed_gradient
+    if not _is_zero(c.theta_velocity):
+        total = _plus(total, c.theta_velocity, _plus(velocity, c.velocity_decay, theta))
+    total = _plus(total, c.theta_next_velocity, next_velocity)
+    return _plus(total, c.theta_decay, theta)
 
 
 def phase_step(

@@ -8,7 +8,7 @@ import numpy as np
 
 from indian_core.hyperparameters import Range, check_number
 
-__all__ = ["check_floating_dtype", "scalar", "scheduled"]
+__all__ = ["floating_dtype", "scalar", "scheduled"]
 
 
 def scalar(name: str, value: Any, allowed: Range) -> float | jax.Array:
@@ -44,12 +44,14 @@ def _one_number(name: str, allowed: Range | str, value: Any) -> jax.Array:
     return array.reshape(())
 
 
-def check_floating_dtype(name: str, dtype: Any) -> None:
-    """Raise an error unless ``dtype``, the argument ``name``, is a real floating dtype.
+def floating_dtype(name: str, dtype: Any) -> Any:
+    """The argument ``name``, checked: None, or a real floating dtype that is enabled.
 
     Raises:
         TypeError: ``dtype`` is anything else.
     """
+    if dtype is None:
+        return None
     try:
         # JAX takes an array for its dtype, too.
         is_floating = not isinstance(dtype, jax.Array | np.ndarray) and jnp.issubdtype(dtype, jnp.floating)
@@ -57,3 +59,4 @@ def check_floating_dtype(name: str, dtype: Any) -> None:
         is_floating = False
     if not is_floating:
         raise TypeError(f"{name} must be a floating dtype or None, got {dtype!r}")
+    return jax.dtypes.canonicalize_dtype(dtype)

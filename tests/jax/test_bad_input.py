@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_jax import indian, logarithmic_decay, phase, power_decay
+from indian_jax import indian, innaprop, logarithmic_decay, phase, power_decay
 
 RANGES = {
     "learning_rate": "a finite number >= 0",
@@ -18,6 +18,8 @@ RANGES = {
     "beta": "a finite number > 0",
     "initial_speed": "a finite number",
     "weight_decay": "a finite number >= 0",
+    "norm_decay": "a number in [0, 1)",
+    "norm_epsilon": "a finite number >= 0",
     "init_value": "a finite number >= 0",
     "power": "a finite number >= 0",
 }
@@ -42,6 +44,7 @@ def phase_with(**hyperparameter):
 
 ARGUMENTS = [
     *[(indian, name) for name in ("learning_rate", "alpha", "beta", "initial_speed", "weight_decay")],
+    *[(indian, name) for name in ("norm_decay", "norm_epsilon")],
     *[(phase_with, name) for name in ("alpha", "beta")],
     *[(power_decay, name) for name in ("init_value", "power")],
     *[(logarithmic_decay, name) for name in ("init_value", "power")],
@@ -96,7 +99,7 @@ def test_out_of_range(assert_refused, function, name):
         function(**(others | {name: 0}))
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "weight_decay"])
+@pytest.mark.parametrize("name", ["alpha", "beta", "initial_speed", "weight_decay", "norm_decay", "norm_epsilon"])
 @pytest.mark.parametrize("value", [None, optax.constant_schedule(0.1)], ids=["None", "schedule"])
 def test_value_that_other_arguments_take(assert_refused, name, value):
     if name in ("weight_decay", "initial_speed") and value is None:
@@ -121,9 +124,30 @@ def test_warmup_steps(value, error):
 @pytest.mark.parametrize(
     "value", [jnp.int32, "int8", bool, jnp.complex64, "no dtype", 3, (), jnp.ones(2), np.ones(2)], ids=repr
 )
-def test_velocity_dtype(value):
-    with pytest.raises(TypeError, match=r"^velocity_dtype must be a floating dtype or None, got "):
-        indian(velocity_dtype=value)
+@pytest.mark.parametrize("name", ["velocity_dtype", "norm_dtype"])
+def test_dtype_of_the_state(name, value):
+    with pytest.raises(TypeError, match=f"^{name} must be a floating dtype or None, got "):
+        indian(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [("adam", ValueError), ("", ValueError), (1, TypeError), (True, TypeError), ([], TypeError)]
+)
+def test_norm(value, error):
+    with pytest.raises(error, match=f"^norm must be 'rmsprop', 'adagrad' or None, got {re.escape(repr(value))}"):
+        indian(norm=value)
+
+
+@pytest.mark.parametrize("value", [1.0, 1.5, jnp.float32(1.0)], ids=repr)
+def test_norm_decay_that_is_not_smaller_than_1(value):
+    with pytest.raises(ValueError, match=r"^norm_decay must be a number in \[0, 1\), got 1"):
+        innaprop(norm_decay=value)
+
+
+def test_state_without_the_accumulator_of_the_norm():
+    params = {"w": jnp.ones(2)}
+    with pytest.raises(ValueError, match=r"^state must have the structure of the gradients, .*, got PyTreeDef\(None\)"):
+        innaprop().update(params, indian().init(params), params)
 
 
 @pytest.mark.parametrize("mask", ["bias", 1, 0.0, {"a": "yes"}, [True, 1], np.array([True, False])], ids=repr)
@@ -192,7 +216,7 @@ def test_traced_values_are_not_checked(value):
     jax.eval_shape(jax.vmap(schedules), jnp.full(3, value))
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta", "initial_speed", "weight_decay"])
+@pytest.mark.parametrize("name", ["learning_rate", "alpha", "beta", "initial_speed", "weight_decay", "norm_epsilon"])
 @pytest.mark.parametrize(
     ("value", "error"),
     [(np.ones(3), ValueError), (np.ones(0), ValueError), (np.array(1j), TypeError), (np.array(True), TypeError)],

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_jax import INDIANState, indian, power_decay
+from indian_jax import INDIANState, indian, innaprop, power_decay
 
 TRANSFORMATIONS = [
     pytest.param(lambda: indian(power_decay(0.1), 0.5, 0.1), id="schedule"),
@@ -17,6 +17,7 @@ TRANSFORMATIONS = [
         lambda: optax.chain(optax.clip_by_global_norm(1.0), optax.inject_hyperparams(indian)(power_decay(0.1))),
         id="chain, injected",
     ),
+    pytest.param(innaprop, id="INNAprop"),
     pytest.param(lambda: optax.masked(indian(0.1), {"w": True, "b": False}), id="masked"),
 ]
 

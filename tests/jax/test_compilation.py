@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from indian_core.reference import trajectory
-from indian_jax import indian, logarithmic_decay, phase, power_decay
+from indian_jax import indian, innaprop, logarithmic_decay, phase, power_decay
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ TRANSFORMATIONS = [
     pytest.param(lambda: indian(power_decay(0.1), 0.5, 0.1), id="schedule"),
     pytest.param(lambda: indian(0.1, 0.5, 0.1, weight_decay=0.1), id="weight decay"),
     pytest.param(lambda: optax.inject_hyperparams(indian)(0.1, 0.5, 0.1, weight_decay=0.1), id="injected"),
+    pytest.param(lambda: innaprop(0.1, velocity_dtype=jnp.bfloat16), id="INNAprop"),
 ]
 
 
@@ -214,6 +215,10 @@ STEPS = {
     "weight decay, argument, masked": lambda rate: indian(rate, weight_decay=0.1, mask=matrices),
     "weight decay, injected": lambda rate: optax.inject_hyperparams(indian)(0.1, weight_decay=0.1),
     "clipped": lambda rate: optax.chain(optax.clip_by_global_norm(1.0), indian(rate)),
+    "RMSProp norm": lambda rate: innaprop(0.1),
+    "RMSProp norm, schedule": lambda rate: innaprop(power_decay(0.1)),
+    "RMSProp norm, argument": lambda rate: innaprop(rate),
+    "AdaGrad norm": lambda rate: indian(0.1, norm="adagrad"),
 }
 
 
@@ -235,9 +240,10 @@ def copies(program):
 def test_training_step_copies_no_matrix(make):
     compiled = compiled_training_step(make)
     assert not copies(compiled.as_text())
-    # The gradient is the one temporary of the size of the parameters, unless it is clipped, which takes another.
+    # The gradient is the one temporary of the size of the parameters, unless it is clipped, or scaled in a conditional,
+    # which takes another.
     peer = compiled_training_step(lambda rate: optax.sgd(rate, momentum=0.9, nesterov=True))
-    spare = 4 * ROWS * COLUMNS * (make is STEPS["clipped"])
+    spare = 4 * ROWS * COLUMNS * (make in (STEPS["clipped"], STEPS["RMSProp norm, argument"]))
     used, allowed = (c.memory_analysis().temp_size_in_bytes for c in (compiled, peer))
     assert used <= allowed + spare + 8192
 
@@ -253,12 +259,25 @@ def test_copies_are_found_where_there_are_some():
     assert copies(compiled_training_step(old_velocity_beside_the_new_one).as_text())
 
 
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-@pytest.mark.parametrize("rate", [0.1, power_decay(0.1), logarithmic_decay(0.1)], ids=["number", "power", "log"])
-def test_step_with_a_bounded_rate_copies_no_gradient_either(rate, weight_decay):
+BOUNDED = {
+    "number": lambda: indian(0.1, 0.5, 0.1),
+    "number, weight decay": lambda: indian(0.1, 0.5, 0.1, weight_decay=0.1),
+    "power": lambda: indian(power_decay(0.1), 0.5, 0.1),
+    "power, weight decay": lambda: indian(power_decay(0.1), 0.5, 0.1, weight_decay=0.1),
+    "logarithmic": lambda: indian(logarithmic_decay(0.1), 0.5, 0.1),
+    "bfloat16 velocity": lambda: indian(0.1, 0.5, 0.1, velocity_dtype=jnp.bfloat16),
+    "RMSProp norm": lambda: innaprop(0.1),
+    "RMSProp norm, power": lambda: innaprop(power_decay(0.1)),
+    "RMSProp norm, bfloat16 state": lambda: innaprop(0.1, velocity_dtype=jnp.bfloat16, norm_dtype=jnp.bfloat16),
+    "AdaGrad norm": lambda: indian(0.1, norm="adagrad"),
+}
+
+
+@pytest.mark.parametrize("make", BOUNDED.values(), ids=BOUNDED)
+def test_step_with_a_bounded_rate_keeps_neither_copies_nor_gradients_in_memory(make):
     # A gradient that is an argument may not be overwritten; where alpha * gamma is known to be small, nothing is.
     params = [jnp.ones((ROWS, COLUMNS))] * 2
-    tx = indian(rate, 0.5, 0.1, weight_decay=weight_decay)
+    tx = make()
     compiled = jit_step(tx).lower(params, tx.init(params), params).compile()
     assert not copies(compiled.as_text())
     assert "conditional(" not in compiled.as_text()

@@ -67,5 +67,6 @@ def test_train_state_goes_through_bytes_and_resumes(state, assert_trees_equal):
 
 def test_saved_state_names_its_parts(state):
     saved = serialization.to_state_dict(state)["opt_state"]["1"]
-    assert set(saved) == {"count", "velocity"}
+    assert set(saved) == {"count", "velocity", "accumulator"}
+    assert saved["accumulator"] is None
     assert set(saved["velocity"]) == set(state.params)

@@ -63,7 +63,7 @@ def test_inject_hyperparams_takes_the_same_steps(params, steps, assert_trees_clo
     expected, inner_state = steps(indian(**settings), params)
     assert_trees_close(injected, expected)
     assert_trees_close(state.inner_state, inner_state)
-    assert set(state.hyperparams) == set(settings)
+    assert set(state.hyperparams) == {*settings, "norm_decay", "norm_epsilon"}
 
 
 def test_inject_hyperparams_takes_a_schedule_for_every_number(params, steps):

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from indian_jax import INDIANState, indian, power_decay
+from indian_jax import INDIANState, indian, innaprop, power_decay
 from tests.jax.regression import INPUTS, TARGETS, transformation
 
 STEPS = 5
@@ -95,8 +95,15 @@ def test_trajectory_is_that_of_one_device(mesh, initial, specs, batch, single_de
     assert_trees_close((params, state), single_device_run)
 
 
-def test_step_of_sharded_parameters_needs_no_communication(mesh, initial):
-    tx = indian(power_decay(0.1), weight_decay=0.1)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: indian(optax.constant_schedule(0.1), weight_decay=0.1), id="INDIAN"),
+        pytest.param(innaprop, id="INNAprop"),
+    ],
+)
+def test_step_of_sharded_parameters_needs_no_communication(mesh, initial, make):
+    tx = make()
     shardings = on(mesh, FULLY_SHARDED)
     params = jax.device_put(initial, shardings)
     of_state = state_shardings(tx, initial, shardings, NamedSharding(mesh, P()))
@@ -109,6 +116,25 @@ def test_step_of_sharded_parameters_needs_no_communication(mesh, initial):
     program = step.lower(params, jax.device_put(tx.init(params), of_state), params).compile().as_text()
     assert "f32[4,4]" in program  # a device's part of the matrix
     assert not re.findall(r"all-gather|all-reduce|reduce-scatter|all-to-all|collective", program)
+
+
+def test_the_norm_s_accumulator_lies_where_the_parameters_lie(mesh, initial, run, last, assert_trees_close):
+    tx, shardings = innaprop(0.01), on(mesh, FULLY_SHARDED)
+    params = jax.device_put(initial, shardings)
+    state = tx.init(params)
+    assert jax.tree.map(lambda array: array.sharding, state.accumulator) == shardings
+    of_state = state_shardings(tx, initial, shardings, NamedSharding(mesh, P()))
+    assert of_state.velocity == of_state.accumulator == shardings
+
+    @partial(jax.jit, donate_argnums=(0, 1), out_shardings=(shardings, of_state))
+    def train_step(params, state):
+        updates, state = tx.update(jax.grad(loss)(params, INPUTS, TARGETS), state, params)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(STEPS):
+        params, state = train_step(params, state)
+    expected = run(tx, lambda params: jax.grad(loss)(params, INPUTS, TARGETS), initial, STEPS)
+    assert_trees_close((params, state), last((expected.params, expected.states)), atol=1e-4)
 
 
 def test_data_parallel_training_under_shard_map(mesh, initial, single_device_run, assert_trees_close):
@@ -162,10 +188,11 @@ def test_parameter_sharded_training_under_shard_map(mesh, initial, run, last, as
     assert {part.data.shape for part in state.velocity["hidden"].addressable_shards} == {(8, 2)}
 
 
-def test_a_learning_rate_of_its_own_on_each_device_under_shard_map(mesh, initial, assert_trees_close):
+@pytest.mark.parametrize("norm", [None, "rmsprop"])
+def test_a_learning_rate_of_its_own_on_each_device_under_shard_map(norm, mesh, initial, assert_trees_close):
     # The parameters and the gradient are the same everywhere at first, the step is not.
     def end(rate):
-        tx = indian(rate[0], 5.0, 0.3)
+        tx = indian(rate[0], 5.0, 0.3, norm=norm)
         params, state = initial, tx.init(initial)
         for _ in range(2):
             updates, state = tx.update(jax.grad(loss)(params, INPUTS, TARGETS), state, params)

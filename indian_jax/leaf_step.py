@@ -1,0 +1,146 @@
+"""A step of one leaf of the parameters, written such that XLA takes it in place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from indian_core.dynamics import StepCoefficients, displacement, mixed_gradient, next_velocity
+from indian_core.hyperparameters import check_shape
+from indian_core.norms import NormCoefficients, accumulate, preconditioned, scale
+
+__all__ = ["Leaf", "LeafStep", "inexact_dtype", "step_leaf", "working_dtype"]
+
+
+class Leaf(NamedTuple):
+    """What a step reads of one leaf.
+
+    Attributes:
+        gradient: g; None takes no step.
+        velocity: m.
+        accumulator: v of the norm; None is the Euclidean norm.
+        theta: θ; None where it does not decay.
+    """
+
+    gradient: jax.typing.ArrayLike | None
+    velocity: Any
+    accumulator: Any
+    theta: jax.typing.ArrayLike | None
+
+
+@dataclass(frozen=True)
+class LeafStep:
+    """One leaf's share of a step; no pytree, so that `jax.tree.map` takes it for a leaf."""
+
+    displacement: jax.Array | None
+    velocity: Any
+    accumulator: Any
+
+
+def step_leaf(
+    path: Any,
+    leaf: Leaf,
+    coefficients_in: Callable[[Any], StepCoefficients],
+    norm_in: Callable[[Any], NormCoefficients],
+) -> LeafStep:
+    """Take the step of one leaf.
+
+    Args:
+        path: Where the leaf is, for messages.
+        leaf: The arrays.
+        coefficients_in: The coefficients of the step, in post form, for arithmetic in a dtype.
+        norm_in: Likewise those of the norm, where there is an accumulator.
+
+    Returns:
+        The displacement, in the gradient's dtype, and the new state, in its own dtypes.
+
+    Raises:
+        ValueError: The gradient or θ is not of the velocity's shape.
+    """
+    if leaf.gradient is None:
+        return LeafStep(None, leaf.velocity, leaf.accumulator)
+    check_shape(f"gradient{jax.tree_util.keystr(path)}", jnp.shape(leaf.gradient), jnp.shape(leaf.velocity))
+    if leaf.theta is not None:
+        check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(leaf.theta), jnp.shape(leaf.velocity))
+    dtype = working_dtype(leaf.gradient, leaf.velocity, 0.0 if leaf.accumulator is None else leaf.accumulator)
+    real = jnp.finfo(dtype).dtype
+    theta = None if leaf.theta is None else jnp.asarray(leaf.theta, dtype)
+    g, m, v = jnp.asarray(leaf.gradient, dtype), jnp.asarray(leaf.velocity, dtype), leaf.accumulator
+    c = coefficients_in(real)
+
+    def in_norm(accumulator: Any) -> jax.Array:
+        if accumulator is None:
+            return g
+        # The root has no derivative at 0, where a coordinate has never had a gradient.
+        positive = accumulator.astype(real) + jnp.finfo(real).tiny
+        return preconditioned(g, scale(positive, norm_in(real), jnp))
+
+    if v is not None:
+        size = jnp.abs(g) if jnp.iscomplexobj(g) else g
+        v = accumulate(v.astype(real), size, norm_in(real)).astype(v.dtype)
+    direction = in_norm(v)
+    mixed = _mixed_gradient(theta, m, direction, c)
+    next_m = next_velocity(theta, m, mixed, c).astype(leaf.velocity.dtype)
+    kept_m = next_m if next_m.dtype == dtype else _read_back(next_m)
+    if v is not None and mixed is direction:
+        mixed = in_norm(_read_back(v))
+    step = displacement(theta, None, kept_m.astype(dtype), mixed, c)
+    return LeafStep(step.astype(inexact_dtype(leaf.gradient)), next_m, v)
+
+
+@jax.jit
+def _read_back(state: jax.Array) -> jax.Array:
+    """An array of the new state as the displacement shall read it, from where it is kept.
+
+    For CPUs, XLA makes one kernel of each output. What both the state and the displacement are computed from, be it the
+    gradient in a norm or a velocity before it is rounded to its dtype, it puts into memory of its own, which costs more
+    than all the rest. With the barrier, it computes the one from the other, and the gradient in the norm twice.
+    """
+    return jax.lax.platform_dependent(state, cpu=jax.lax.optimization_barrier, default=lambda state: state)
+
+
+def _mixed_gradient(
+    theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, coefficients: StepCoefficients
+) -> jax.Array:
+    """The core's mixed gradient, computed such that XLA keeps no copy of the velocity.
+
+    If both the update and the new velocity read the old one, XLA for CPUs copies the old one first. In a conditional,
+    the mixed gradient is computed apart, in the place of the gradient, and as a rule not at all. Compilers for other
+    devices fuse everything into one kernel, to which a conditional would be in the way.
+    """
+    share = coefficients.gradient_velocity
+    if isinstance(share, float) and share == 0:
+        return gradient
+    # Only where there is θ is there its decay.
+    decay = None if theta is None else coefficients.velocity_decay
+    return _traced_mixed_gradient(theta, velocity, gradient, jnp.asarray(share, jnp.finfo(gradient.dtype).dtype), decay)
+
+
+# Compiled by itself only where it is called outside of a jitted step; in one, it is traced once for all equal leaves.
+@jax.jit
+def _traced_mixed_gradient(
+    theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, share: jax.Array, decay: jax.Array | None
+) -> jax.Array:
+    def mixed(theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array) -> jax.Array:
+        return mixed_gradient(theta, velocity, gradient, share, 0.0 if decay is None else decay)
+
+    def unmixed(*arrays: Any) -> jax.Array:
+        # The gradient, of the type that the other branch has under `jax.shard_map`.
+        return jnp.where(False, mixed(*arrays), arrays[-1])
+
+    def mixed_where_needed(*arrays: Any) -> jax.Array:
+        return jax.lax.cond(share != 0, mixed, unmixed, *arrays)
+
+    return jax.lax.platform_dependent(theta, velocity, gradient, cpu=mixed_where_needed, default=mixed)
+
+
+def working_dtype(*arrays: Any) -> Any:
+    """The dtype to compute with these in: float32 or better."""
+    return jnp.result_type(*arrays, jnp.float32)
+
+
+def inexact_dtype(array: Any) -> Any:
+    """The dtype of an array, or where that is an integer, the floating dtype that stands for it."""
+    return jnp.result_type(array, 0.0)

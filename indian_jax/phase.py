@@ -1,0 +1,73 @@
+"""The phase variable, computed from parameters and state."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from indian_core.dynamics import phase_from_velocity
+from indian_core.hyperparameters import RANGES, check_started
+from indian_jax.hyperparameters import scalar
+from indian_jax.leaf_step import inexact_dtype, working_dtype
+from indian_jax.transformation import INDIANState
+
+__all__ = ["phase"]
+
+
+def phase(
+    params: optax.Params, state: optax.OptState, *, alpha: jax.typing.ArrayLike, beta: jax.typing.ArrayLike
+) -> optax.Params:
+    """The phase variable ψ, a tree like the parameters, in their dtypes.
+
+    Args:
+        params: θ.
+        state: State of `indian`, or of a chain or wrapper that holds one such state; at least one step old, since ψ₀
+            depends on the first gradient. Where a wrapper has masked parameters out, so is their ψ
+            (`optax.MaskedNode`).
+        alpha: α of that transformation.
+        beta: β of that transformation.
+
+    Raises:
+        TypeError: ``alpha`` or ``beta`` is not a number.
+        ValueError: ``alpha`` or ``beta`` is out of its range; ``state`` holds no state of `indian`, several, or one
+            that has not taken a step; ``params`` does not fit it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from indian_jax import indian, phase
+        >>> tx = indian(0.1, alpha=0.5, beta=0.1)
+        >>> params = jnp.array([1.0])
+        >>> updates, state = tx.update(params, tx.init(params), params)
+        >>> phase(optax.apply_updates(params, updates), state, alpha=0.5, beta=0.1).shape
+        (1,)
+    """
+    alpha = scalar("alpha", alpha, RANGES["alpha"])
+    beta = scalar("beta", beta, RANGES["beta"])
+    found = [value for _, value in optax.tree.get_all_with_path(state, INDIANState.__name__)]
+    if len(found) != 1:
+        raise ValueError(f"state must hold one state of indian, got {len(found)} in {jax.tree.structure(state)}")
+    velocity = found[0].velocity
+    if not isinstance(found[0].count, jax.core.Tracer):
+        check_started("state", int(np.min(found[0].count)))
+
+    def leaf_phase(m: Any, theta: Any) -> Any:
+        if _is_masked(m):
+            return m
+        dtype = working_dtype(theta, m)
+        leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), alpha, beta)
+        return leaf.astype(inexact_dtype(theta))
+
+    try:
+        return jax.tree.map(leaf_phase, velocity, params, is_leaf=_is_masked)
+    except ValueError as error:
+        raise ValueError(
+            f"params must have the structure of those that state was made for, {jax.tree.structure(velocity)}, "
+            f"got {jax.tree.structure(params)}"
+        ) from error
+
+
+def _is_masked(node: Any) -> bool:
+    return isinstance(node, optax.MaskedNode)
