@@ -1,7 +1,7 @@
 """INDIAN (INNA), the inertial Newton optimizer, for Keras 3 on TensorFlow, JAX and PyTorch."""
 
 try:
-    import keras as _keras  # noqa: F401
+    import keras as _keras
 except ModuleNotFoundError as error:
     raise ImportError(
         "indian_tf needs Keras 3 and one of its backends; install them with: pip install 'indian[tensorflow]'"
@@ -12,3 +12,18 @@ from indian_tf.learning_rate_schedules import LogarithmicDecay, PowerDecay
 from indian_tf.optimizer import INDIAN, INNA
 
 __all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecay", "PowerDecay"]
+
+if _keras.backend.backend() == "tensorflow":
+    from indian_tf.trust_region import TrustRegion
+    from indian_tf.trust_region_model import TrustRegionModel
+
+    __all__ += ["TrustRegion", "TrustRegionModel"]
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in ("TrustRegion", "TrustRegionModel"):
+            raise ImportError(
+                f"indian_tf.{name} needs Keras' TensorFlow backend, got {_keras.backend.backend()}; "
+                "for PyTorch there is indian_torch.TrustRegion, for JAX indian_jax.trust_region"
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

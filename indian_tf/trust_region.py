@@ -1,0 +1,241 @@
+"""The ellipsoidal trust region as a Keras 3 optimizer, on the TensorFlow backend."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from indian_core import norms
+from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, check
+from indian_core.trust_region.radius import Verdict, judge
+from indian_tf.trust_region_curvature import differentiate, flat, loss_of, views
+from indian_tf.trust_region_subproblem import Step, eps_of, solve
+
+__all__ = ["TrustRegion"]
+
+
+@keras.saving.register_keras_serializable(package="indian")
+class TrustRegion(keras.optimizers.Optimizer):
+    r"""The ellipsoidal trust region: a Newton method whose steps stay in the ellipsoids of RMSProp or AdaGrad.
+
+    At variables :math:`w`, with gradient :math:`g`, curvature :math:`B` and the positive diagonal :math:`A` of a norm
+    (see `indian_core.norms`), a step is
+
+    .. math::
+        s \approx \arg\min_s\; g^\top s + \tfrac12 s^\top B s \quad\text{subject to}\quad \sqrt{s^\top A s} \le \Delta,
+
+    accepted if the loss falls by enough of what the quadratic model promises; the radius :math:`\Delta` follows.
+    Source: Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized Newton methods" (2019).
+
+    A step needs the loss as a function, not a gradient alone: use `minimize`, or `compile` and `fit` of a
+    `indian_tf.TrustRegionModel`. Either works on the TensorFlow backend; on the others there are
+    ``indian_torch.TrustRegion`` and ``indian_jax.trust_region``.
+
+    A batch's loss and its loss at the trial point must be the same function. A `TrustRegionModel` takes care that
+    dropout draws the same numbers in both; batch normalization sees the batch twice.
+
+    Memory beside the variables: the norm's accumulator, which is the state; while the step is sought, six vectors of
+    the size of the variables, g, s, r, d, Bd and A (with ``"lanczos"`` g, s, q, the q before, Bq and A), with up to
+    three temporaries, and the graph of the gradient; then g, s, A and a copy of the variables.
+
+    A rejected step changes nothing but the radius and the count of backpropagations: the norm takes in the gradients of
+    accepted steps alone. There is no learning rate; Keras' own attribute of that name is 1 and of no effect.
+
+    Args:
+        norm: The shape of the ellipsoid: ``"rmsprop"``, ``"adagrad"``, or None for a ball.
+        curvature: ``"hessian"``; ``"gauss_newton"``, for which a loss function returns the pair of the loss and the
+            output that it is a function of; or ``"none"`` for the first-order method.
+        subproblem: How the step is found: ``"steihaug"``, conjugate gradients, or ``"lanczos"``, which costs about
+            twice as many products and escapes saddles.
+        radius: Δ₀ > 0, the first radius.
+        max_radius: Δ_max >= Δ₀.
+        accept_ratio: η₁ in [0, 1]: a step of a smaller ratio of real to promised decrease is rejected.
+        expand_ratio: η₂ in [η₁, 1]: after a step of a greater ratio the radius grows.
+        expand_factor: γ₁ >= 1, by which it grows.
+        shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
+        tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
+        max_iterations: Iterations of the subproblem at most, >= 1.
+        decay: σ of RMSProp, in [0, 1).
+        epsilon: ε > 0 of the norm.
+        name: Name of the optimizer.
+
+    Raises:
+        TypeError: A hyperparameter is of the wrong type.
+        ValueError: A hyperparameter is out of its range.
+        RuntimeError: Keras runs on another backend than TensorFlow.
+
+    Example:
+        >>> import keras
+        >>> from indian_tf import TrustRegion
+        >>> variable = keras.Variable([3.0, -4.0])
+        >>> optimizer = TrustRegion(radius=1.0)
+        >>> for _ in range(20):
+        ...     report = optimizer.minimize(lambda: keras.ops.sum(variable**2), [variable])
+        >>> bool(report.loss < 1e-6)
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        norm: str | None = DEFAULTS.norm,
+        curvature: str = DEFAULTS.curvature,
+        subproblem: str = DEFAULTS.subproblem,
+        radius: float = DEFAULTS.radius,
+        max_radius: float = DEFAULTS.max_radius,
+        accept_ratio: float = DEFAULTS.accept_ratio,
+        expand_ratio: float = DEFAULTS.expand_ratio,
+        expand_factor: float = DEFAULTS.expand_factor,
+        shrink_factor: float | None = DEFAULTS.shrink_factor,
+        tolerance: float = DEFAULTS.tolerance,
+        max_iterations: int = DEFAULTS.max_iterations,
+        decay: float = DEFAULTS.decay,
+        epsilon: float = DEFAULTS.epsilon,
+        name: str = "trust_region",
+    ) -> None:
+        given = Hyperparameters(
+            norm=norm,
+            curvature=curvature,
+            subproblem=subproblem,
+            radius=radius,
+            max_radius=max_radius,
+            accept_ratio=accept_ratio,
+            expand_ratio=expand_ratio,
+            expand_factor=expand_factor,
+            shrink_factor=shrink_factor,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            decay=decay,
+            epsilon=epsilon,
+        )
+        checked = check(given)
+        super().__init__(learning_rate=1.0, name=name)
+        self.hyperparameters = checked
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Create the radius, the counts and, in a norm, the accumulator of each variable.
+
+        Raises:
+            TypeError: A variable is not of dtype float32 or float64, or they are of several.
+        """
+        if self.built:
+            return
+        dtypes = {keras.backend.standardize_dtype(variable.dtype) for variable in variables}
+        if not dtypes <= {"float32", "float64"} or len(dtypes) > 1:
+            raise TypeError(f"variables must all be of dtype float32, or all of float64, got {sorted(dtypes)}")
+        super().build(variables)
+        dtype = min(dtypes, default="float32")
+        self.radius = self.add_variable((), self._first_radius, dtype, name="radius")
+        self.accepted_steps = self.add_variable((), dtype="int32", name="accepted_steps")
+        self.backpropagations = self.add_variable((), dtype="int32", name="backpropagations")
+        self._accumulators: list[Any] = []
+        if self.hyperparameters.norm is not None:
+            self._accumulators = self.add_optimizer_variables(variables, "accumulator")
+
+    def _first_radius(self, shape: Any, dtype: Any) -> Any:
+        # Keras' own initializer for constants rounds them to float32.
+        return np.full(shape, self.hyperparameters.radius, dtype)
+
+    def minimize(self, loss_fn: Callable[[], Any], variables: Sequence[Any]) -> Report:
+        """Take one step, or find that the radius has to shrink.
+
+        In a `tf.function` it is compiled, which is much faster.
+
+        Args:
+            loss_fn: Evaluates the model and returns the loss, a tensor of one element; with
+                ``curvature="gauss_newton"`` the pair of the loss and the output of the network that it is a function
+                of. It is called at the variables and at the trial point.
+            variables: Keras variables, the same at each call.
+
+        Returns:
+            What happened, an `indian_core.trust_region.Report` of tensors without dimensions.
+
+        Raises:
+            TypeError: ``loss_fn`` is not callable, or returns no tensor of a floating dtype.
+            ValueError: The loss has more than one element, or does not depend on the variables.
+            RuntimeError: The loss cannot be differentiated twice. In each case, and in that of an error in ``loss_fn``,
+                variables and state are as before.
+        """
+        if not callable(loss_fn):
+            raise TypeError(f"loss_fn must be a function that returns the loss, got {loss_fn!r}")
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise RuntimeError("TrustRegion works on one replica, got a distribution strategy with several")
+        variables = list(variables)
+        with tf.init_scope():
+            self.build(variables)
+        values, chosen = [variable.value for variable in variables], self.hyperparameters
+        local = differentiate(loss_fn, values, chosen.curvature)
+        accumulator, diagonal = self._ellipsoid(local.gradient, values)
+        radius = tf.convert_to_tensor(self.radius.value)
+        found = solve(local, diagonal, radius, chosen)
+
+        before = [tf.identity(value) for value in values]
+        try:
+            for value, part in zip(values, views(found.step, values), strict=True):
+                value.assign_add(part)
+            trial_loss = tf.stop_gradient(loss_of(loss_fn(), chosen.curvature))
+        except BaseException:
+            for value, old in zip(values, before, strict=True):
+                value.assign(old)
+            raise
+        loss, trial = (tf.cast(each, radius.dtype) for each in (local.loss, trial_loss))
+        eps = max(eps_of(local.loss), eps_of(radius))
+        verdict = judge(loss, trial, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=ops)
+        accepted = verdict.accepted
+        for value, old in zip(values, before, strict=True):
+            value.assign(tf.where(accepted, value, old))
+        grown = views(accumulator, values) if self._accumulators else []
+        for kept, new in zip(self._accumulators, grown, strict=True):
+            kept.assign(tf.where(accepted, new, kept.value))
+        self.radius.assign(verdict.radius)
+        self.iterations.assign_add(1)
+        self.accepted_steps.assign_add(tf.cast(accepted, tf.int32))
+        self.backpropagations.assign_add(1 + found.products)
+        gradient_norm = norms.dual_norm(local.gradient, diagonal, ops)
+        return _report(loss, trial, gradient_norm, found, verdict, tf.convert_to_tensor(self.backpropagations.value))
+
+    def _ellipsoid(self, gradient: Any, values: Sequence[Any]) -> tuple[Any, Any]:
+        """The norm's accumulator with this gradient taken in, as a vector, and A."""
+        chosen, count = self.hyperparameters, tf.cast(self.accepted_steps.value + 1, gradient.dtype)
+        coefficients = norms.norm_coefficients(chosen.norm, count, chosen.decay, chosen.epsilon, ops)
+        accumulator = None
+        if self._accumulators:
+            before = flat([kept.value for kept in self._accumulators], values)
+            accumulator = norms.accumulate(before, gradient, coefficients)
+        return accumulator, norms.scale(accumulator, coefficients, ops) * tf.ones_like(gradient[:1])
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Refuse: gradients alone do not say what a step needs to know.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(
+            "TrustRegion needs the loss as a function, not gradients: call minimize(loss_fn, variables), "
+            "or compile and fit an indian_tf.TrustRegionModel"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"name": self.name, **self.hyperparameters._asdict()}
+
+
+def _report(loss: Any, trial_loss: Any, gradient_norm: Any, found: Step, verdict: Verdict, spent: Any) -> Report:
+    return Report(
+        loss=loss,
+        trial_loss=trial_loss,
+        model_decrease=found.model_decrease,
+        ratio=verdict.ratio,
+        radius=verdict.radius,
+        accepted=verdict.accepted,
+        within_rounding=verdict.within_rounding,
+        iterations=tf.convert_to_tensor(found.iterations),
+        termination=tf.convert_to_tensor(found.termination),
+        negative_curvature=tf.convert_to_tensor(found.negative_curvature),
+        gradient_norm=gradient_norm,
+        step_norm=found.step_norm,
+        backpropagations=spent,
+    )

@@ -1,0 +1,148 @@
+"""The loss, its gradient, and products with its curvature, by TensorFlow's automatic differentiation."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+__all__ = ["LocalModel", "differentiate", "flat", "loss_of", "views"]
+
+
+class LocalModel(NamedTuple):
+    """What is known of the loss at the variables.
+
+    Attributes:
+        loss: The loss, without a dimension.
+        gradient: g, as a vector.
+        product: v ↦ Bv, on vectors; None where there is no curvature.
+    """
+
+    loss: Any
+    gradient: Any
+    product: Callable[[Any], Any] | None
+
+
+def flat(tensors: Sequence[Any], variables: Sequence[Any]) -> Any:
+    """The entries of all tensors, one after the other; for None zeros, as many as the variable has."""
+    pairs = zip(tensors, variables, strict=True)
+    return tf.concat([tf.reshape(tf.zeros_like(v) if t is None else t, [-1]) for t, v in pairs], axis=0)
+
+
+def views(vector: Any, variables: Sequence[Any]) -> list[Any]:
+    """The parts of a vector that belong to each variable, in its shape."""
+    parts = tf.split(vector, [v.shape.num_elements() for v in variables])
+    return [tf.reshape(part, v.shape) for part, v in zip(parts, variables, strict=True)]
+
+
+def loss_of(returned: Any, curvature: str) -> Any:
+    """The loss in what a loss function returned.
+
+    Raises:
+        TypeError: There is no tensor of a floating dtype; or, for ``"gauss_newton"``, no pair of loss and output.
+        ValueError: The loss has more or fewer than one element.
+    """
+    if curvature == "gauss_newton":
+        if not (isinstance(returned, tuple) and len(returned) == 2):
+            raise TypeError(
+                "with curvature='gauss_newton', loss_fn must return the pair (loss, output) of the loss and the output "
+                f"of the network that it is a function of, got {type(returned).__name__}"
+            )
+        returned = returned[0]
+    if not tf.is_tensor(returned) or not returned.dtype.is_floating:
+        kind = returned.dtype.name if tf.is_tensor(returned) else type(returned).__name__
+        raise TypeError(f"loss_fn must return the loss as a tensor of a floating dtype, got {kind}")
+    if returned.shape.num_elements() != 1:
+        raise ValueError(f"loss_fn must return a loss of one element, got a tensor of shape {returned.shape}")
+    return tf.reshape(returned, [])
+
+
+def differentiate(loss_fn: Callable[[], Any], variables: Sequence[Any], curvature: str) -> LocalModel:
+    """The local model at the variables.
+
+    Args:
+        loss_fn: Returns the loss; for ``"gauss_newton"`` the pair of the loss and the output that it is a function of.
+        variables: TensorFlow's own.
+        curvature: ``"hessian"``, ``"gauss_newton"`` or ``"none"``.
+
+    Raises:
+        TypeError, ValueError: As `loss_of`; or the loss, or the output, does not depend on any variable.
+        RuntimeError: Something on the way has no second derivative.
+    """
+    second = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+    first = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+    with second:
+        second.watch(variables)
+        with first:
+            first.watch(variables)
+            returned = loss_fn()
+            loss = loss_of(returned, curvature)
+        gradients = [None if g is None else tf.convert_to_tensor(g) for g in first.gradient(loss, variables)]
+        if all(gradient is None for gradient in gradients):
+            raise ValueError(
+                "loss_fn must return a loss that depends on the variables, got one that is detached from them"
+            )
+        product: Callable[[Any], Any] | None = None
+        if curvature == "gauss_newton":
+            product = _gauss_newton(loss, returned[1], variables, first, second)
+    if curvature == "hessian":
+        product = _hessian(gradients, variables, second)
+    gradient = tf.stop_gradient(flat(gradients, variables))
+    return LocalModel(tf.stop_gradient(loss), gradient, product)
+
+
+def _hessian(gradients: Sequence[Any], variables: Sequence[Any], second: tf.GradientTape) -> Callable[[Any], Any]:
+    """v ↦ ∇²L v: the gradients, differentiated once more."""
+    known = [k for k, gradient in enumerate(gradients) if gradient is not None]
+
+    def product(vector: Any) -> Any:
+        parts = views(vector, variables)
+        return flat(_pull_back(second, [gradients[k] for k in known], variables, [parts[k] for k in known]), variables)
+
+    return product
+
+
+def _gauss_newton(
+    loss: Any, output: Any, variables: Sequence[Any], first: tf.GradientTape, second: tf.GradientTape
+) -> Callable[[Any], Any]:
+    """v ↦ Jᵀ∇²ℓJv, with J the Jacobian of the output and ∇²ℓ the Hessian of the loss as a function of the output.
+
+    Jv is the derivative of Jᵀu, which is linear in u, with respect to u. To be called under the tape ``second``.
+    """
+    if not (tf.is_tensor(output) and output.dtype.is_floating):
+        raise TypeError("loss_fn must return as output a tensor of a floating dtype that depends on the variables")
+    slope = first.gradient(loss, output)
+    if slope is None:
+        raise ValueError("loss_fn must return a loss that depends on the output that it returns")
+    dual = tf.zeros_like(output)
+    second.watch(dual)
+    pulled = [
+        None if part is None else tf.convert_to_tensor(part) for part in _pull_back(first, [output], variables, [dual])
+    ]
+    used = [k for k, part in enumerate(pulled) if part is not None]
+    if not used:
+        raise ValueError("loss_fn must return an output that depends on the variables")
+
+    def product(vector: Any) -> Any:
+        parts = views(vector, variables)
+        (pushed,) = _pull_back(second, [pulled[k] for k in used], [dual], [parts[k] for k in used])
+        (bent,) = _pull_back(second, [slope], [output], [pushed])
+        # A loss that is linear in the output has no curvature.
+        bent = tf.zeros_like(output) if bent is None else bent
+        return flat(_pull_back(first, [output], variables, [bent]), variables)
+
+    return product
+
+
+def _pull_back(tape: tf.GradientTape, targets: Sequence[Any], sources: Sequence[Any], weights: Sequence[Any]) -> Any:
+    """The gradient of the targets' sum with these weights."""
+    try:
+        return tape.gradient(targets, sources, output_gradients=weights)
+    except LookupError as error:
+        # A second derivative that TensorFlow does not know.
+        named = re.search(r"(?:op type|no entry for): (\w+)", str(error))
+        operation = named.group(1) if named else "an operation"
+        raise RuntimeError(
+            f"the loss cannot be differentiated twice: {operation} has no second derivative; "
+            "replace it, or choose curvature='none'"
+        ) from error
