@@ -43,7 +43,7 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
         "networks": {"perceptron": [[4], [16], [64]], "convnet": [[4, 8], [8, 16], [12, 24]]},
         "batch_sizes": [8, 32, 128],
         "common_batch": 128,
-        "rows": 200,
+        "rows": 120,
         "steps": 1500,
         "seeds": 2,
     },
@@ -252,9 +252,9 @@ def _draw_dimensions(
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
     largest = max(result["parameters"] for _, result in findings)
     dimensions = np.geomspace(10, largest, 100)
-    for panel in axes:
+    for panel, samples in zip(axes, ({32: "--", 512: "-."}, {batch: "--"}), strict=True):
         panel.plot(dimensions, [wigner_share(d) for d in dimensions], "k:", label="Proposition 1: Wigner")
-        for n, style in ((32, "--"), (512, "-.")):
+        for n, style in samples.items():
             shares = [ols_share(d, n) for d in dimensions]
             panel.plot(dimensions, shares, style, color="0.4", label=f"Proposition 2: least squares, n = {n}")
         panel.set(xscale="log", yscale="log", xlabel="dimension")
@@ -313,7 +313,7 @@ def _simulated(
 
 def _table(findings: Findings, kinds: Sequence[tuple[str, str]], batch: int) -> str:
     """Shares on the common batch, and how many times those of random matrices they are."""
-    header = ["network", "data", "parameters", *STAGES, "Wigner", "least squares", "smallest stage over the larger"]
+    header = ["network", "data", "parameters", *STAGES, "Wigner", "least squares", "smallest stage / larger of the two"]
     rows = []
     for name, kind in kinds:
         of_kind = [(c, r) for c, r in findings if _is(c, name, kind)]

@@ -99,9 +99,9 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
             "autoencoder": {"name": "dense_autoencoder", "widths": [128, 64, 16]},
         },
         "batch_sizes": {"perceptron": 512, "residual network": 128, "autoencoder": 512},
-        "budgets": {"perceptron": 400_000, "residual network": 80_000, "autoencoder": 400_000},
+        "budgets": {"perceptron": 240_000, "residual network": 48_000, "autoencoder": 240_000},
         "trials": 5,
-        "search_share": 0.3,
+        "search_share": 0.5,
         "evaluations": 13,
         "seeds": 3,
     },
@@ -328,8 +328,11 @@ def ends_table(task: Task, found: Findings) -> str:
 
 
 def ellipsoids_table(tasks: Sequence[Task], findings: Sequence[Findings]) -> str:
-    """Final losses of the trust regions, tuned and with the paper's constants, and the way to the uniform one's."""
-    header = ["task", "constants", *TRUST_REGIONS, *(f"{name}: share of the way" for name in list(TRUST_REGIONS)[1:])]
+    """Final losses of the trust regions, tuned and with the paper's constants.
+
+    And the backpropagations until the loss that the uniform one ends with, as a share of those that it needed itself.
+    """
+    header = ["task", "constants", *TRUST_REGIONS, *(f"{name}: spent until there" for name in list(TRUST_REGIONS)[1:])]
     rows = []
     for task, found in zip(tasks, findings, strict=True):
         for constants, runs in (("tuned", found.runs), ("paper's", found.paper)):
@@ -339,7 +342,9 @@ def ellipsoids_table(tasks: Sequence[Task], findings: Sequence[Findings]) -> str
             shares = []
             for name in list(TRUST_REGIONS)[1:]:
                 reached = curves.first_below(curves.band(runs[name], "backpropagations", "training_loss"), goal)
-                shares.append("more than all" if reached is None or not whole else f"{100 * reached / whole:.0f} %")
+                shares.append(
+                    "not within the budget" if reached is None or not whole else f"{100 * reached / whole:.0f} %"
+                )
             losses = [
                 curves.spread([_last(result, "training_loss") for result in runs[name]], 4) for name in TRUST_REGIONS
             ]
