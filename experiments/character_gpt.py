@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     loss = "validation loss"
     line = (GOAL.value(found), "AdamW at its end")
     panels = [
-        Panel("step", "validation_loss", "step", loss, line=line),
-        Panel("cpu_seconds", "validation_loss", "CPU seconds of one thread", loss, line=line),
+        Panel("step", "validation_loss", "step", loss, line=line, skip=1),
+        Panel("cpu_seconds", "validation_loss", "CPU seconds of one thread", loss, line=line, skip=1),
     ]
     runs = {label: entry.runs for label, entry in found.items()}
     title = f"Character-level GPT on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"

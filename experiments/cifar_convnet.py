@@ -87,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = comparison.table(found, GOAL, accuracy=True, sort_by="validation_loss")
     comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))
     panels = [
-        Panel("step", "training_loss", "step", "training loss", log=True),
-        Panel("step", "validation_loss", "step", "validation loss"),
-        Panel("step", "test_accuracy", "step", "test accuracy"),
+        Panel("step", "training_loss", "step", "training loss", log=True, skip=1),
+        Panel("step", "validation_loss", "step", "validation loss", skip=1),
+        Panel("step", "test_accuracy", "step", "test accuracy", skip=1),
     ]
     runs = {label: entry.runs for label, entry in found.items()}
     title = f"Convolutional network on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"

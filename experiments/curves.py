@@ -51,6 +51,7 @@ class Panel(NamedTuple):
         title: Over the panel.
         log: Whether the vertical axis is logarithmic.
         line: Where to draw a horizontal line, and what it is.
+        skip: How many points at the start are left out, so that the rest can be told apart.
     """
 
     x: str
@@ -60,6 +61,7 @@ class Panel(NamedTuple):
     title: str = ""
     log: bool = False
     line: tuple[float, str] | None = None
+    skip: int = 0
 
 
 def band(results: Sequence[Result], x: str, y: str) -> Band:
@@ -127,6 +129,7 @@ def draw(
             shown = band(results, panel.x, panel.y)
             # The axes have no room for what a run that diverges ends with.
             finite = np.isfinite(shown.mean) & (shown.mean < 1e6)
+            finite[: panel.skip] = False
             axis.plot(shown.x[finite], shown.mean[finite], color=colours[label], label=label, linewidth=1.4)
             axis.fill_between(
                 *(shown.x[finite], shown.lowest[finite], shown.highest[finite]),
