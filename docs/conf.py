@@ -8,9 +8,12 @@ from importlib.metadata import version as installed_version
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.nodes import make_refnode
 
-from indian_core import DEFAULTS
+from indian_core import DEFAULTS, INNAPROP_DEFAULTS
 
 project = "INDIAN"
 author = "The INDIAN developers"
@@ -23,7 +26,12 @@ exclude_patterns = ["_build", "parity_table.md", "results"]
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]
 myst_heading_anchors = 3
 # A page that names a default takes it from the code.
-myst_substitutions = {f"default_{name}": f"{value:g}" for name, value in DEFAULTS._asdict().items()}
+myst_substitutions = {
+    f"{prefix}_{name}": f"{value:g}"
+    for prefix, defaults in (("default", DEFAULTS), ("innaprop", INNAPROP_DEFAULTS))
+    for name, value in defaults._asdict().items()
+    if isinstance(value, float)
+}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -60,7 +68,24 @@ def _skip_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, opti
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def _resolve_within_package(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, text: nodes.Element
+) -> nodes.Node | None:
+    """Link a name to what the same package documents under it, in whichever of its modules, the nearest one first."""
+    scope, _, name = str(node.get("reftarget", "")).rpartition(".")
+    scope = scope or str(node.get("py:module", ""))
+    package = f"{scope.partition('.')[0]}."
+    objects = env.get_domain("py").objects
+    found = [known for known in objects if known.startswith(package) and known.endswith(f".{name}")]
+    if node.get("refdomain") != "py" or not package.startswith("indian_") or not found:
+        return None
+    nearest = max(found, key=lambda known: sum(map(str.__eq__, scope.split("."), known.split("."))))
+    entry = objects[nearest]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, text, nearest)
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks; docstrings are escaped before napoleon, of priority 500, reads them."""
+    app.connect("missing-reference", _resolve_within_package)
     app.connect("autodoc-process-docstring", _escape_prose, priority=400)
     app.connect("autodoc-skip-member", _skip_field)

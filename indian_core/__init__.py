@@ -4,6 +4,10 @@
 - `indian_core.schedules`: step sizes;
 - `indian_core.hyperparameters`: ranges, defaults and error messages;
 - `indian_core.norms`: the norms that a step may be taken in;
+- `indian_core.flow`: the differential equation;
+- `indian_core.energy`: its energies, and up to which step size they fall;
+- `indian_core.stability`: stable step sizes by curvature;
+- `indian_core.trust_region`: the ellipsoidal trust region;
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
 - `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
 - `indian_core.reference`: the plain NumPy loops that the adapters are tested against.

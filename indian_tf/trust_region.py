@@ -30,7 +30,7 @@ class TrustRegion(keras.optimizers.Optimizer):
     accepted if the loss falls by enough of what the quadratic model promises; the radius :math:`\Delta` follows.
     Source: Kohler, Adolphs, Lucchi, "Adaptive norms for deep learning with regularized Newton methods" (2019).
 
-    A step needs the loss as a function, not a gradient alone: use `minimize`, or `compile` and `fit` of a
+    A step needs the loss as a function, not a gradient alone: use `minimize`, or `compile` and ``fit`` of a
     `indian_tf.TrustRegionModel`. Either works on the TensorFlow backend; on the others there are
     ``indian_torch.TrustRegion`` and ``indian_jax.trust_region``.
 
@@ -142,7 +142,7 @@ class TrustRegion(keras.optimizers.Optimizer):
     def minimize(self, loss_fn: Callable[[], Any], variables: Sequence[Any]) -> Report:
         """Take one step, or find that the radius has to shrink.
 
-        In a `tf.function` it is compiled, which is much faster.
+        In a ``tf.function`` it is compiled, which is much faster.
 
         Args:
             loss_fn: Evaluates the model and returns the loss, a tensor of one element; with

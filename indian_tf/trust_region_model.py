@@ -1,4 +1,4 @@
-"""A Keras model that `fit` trains with the trust region."""
+"""A Keras model that ``fit`` trains with the trust region."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ REPORTED = ("radius", "ratio", "accepted", "iterations", "backpropagations")
 
 @keras.saving.register_keras_serializable(package="indian")
 class TrustRegionModel(keras.Model):
-    """A `keras.Model`, functional or subclassed, whose `fit` takes steps of `TrustRegion`.
+    """A `keras.Model`, functional or subclassed, whose ``fit`` takes steps of `TrustRegion`.
 
     It is used as `keras.Model` is; ``compile`` takes a `TrustRegion`. Each batch is one step. Beside the loss and the
     metrics, ``fit`` logs the radius, the ratio of real to promised decrease, whether the step was accepted, the

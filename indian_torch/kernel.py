@@ -62,7 +62,8 @@ def update(
     if factor != 1:
         torch._foreach_mul_(buffers, factor)
     if step.theta_factor != 1:
-        torch._foreach_mul_(params, step.theta_factor)
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        torch._foreach_add_(params, params, alpha=step.theta_factor - 1)
     _nesterov_sgd(params, grads, buffers, step, grad_scale)
     return step.scale
 

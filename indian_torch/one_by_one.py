@@ -29,7 +29,8 @@ def update(params: list[Tensor], grads: list[Tensor], velocities: list[Tensor], 
 def _update_in_place(c: StepCoefficients, param: Tensor, grad: Tensor, velocity: Tensor) -> None:
     if c.theta_decay != 0:
         velocity.add_(param, alpha=c.velocity_decay)
-        param.mul_(1 + c.theta_decay)
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        param.add_(param, alpha=c.theta_decay)
     param.add_(velocity, alpha=c.theta_velocity).add_(grad, alpha=c.theta_gradient)
     velocity.mul_(c.velocity_velocity).add_(grad, alpha=c.velocity_gradient)
 

@@ -30,7 +30,8 @@ def update(
     is_average = math.isclose(weight, 1 - c.velocity_velocity, rel_tol=0, abs_tol=_ROUNDING)
     if c.theta_decay != 0:
         torch._foreach_add_(velocities, params, alpha=scale * c.velocity_decay)
-        torch._foreach_mul_(params, 1 + c.theta_decay)
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        torch._foreach_add_(params, params, alpha=c.theta_decay)
     torch._foreach_add_(params, velocities, alpha=c.theta_velocity / scale)
     torch._foreach_add_(params, grads, alpha=c.theta_gradient)
     if is_average:

@@ -28,7 +28,7 @@ class NetworkCase:
     problem: str = "ReLU network"
 
     def __str__(self) -> str:
-        return f"{type(self.schedule).__name__}-{','.join(f'{value:g}' for value in self.hyperparameters)}"
+        return f"{type(self.schedule).__name__}-{self.hyperparameters}"
 
 
 NETWORK_CASES = [
@@ -36,6 +36,8 @@ NETWORK_CASES = [
     NetworkCase(PowerDecay(0.2, 0.25), Hyperparameters(0.5, 0.5, 0.5, 0.01)),
     NetworkCase(PowerDecay(0.2, 0.5, warmup_steps=50), Hyperparameters(1.3, 0.1, 0.0)),
     NetworkCase(LogarithmicDecay(0.05, 1.5), Hyperparameters(2.0, 2.0)),
+    NetworkCase(Constant(1e-3), Hyperparameters(0.1, 0.9, None, 0.01, "rmsprop")),
+    NetworkCase(PowerDecay(0.02, 0.25), Hyperparameters(0.5, 0.1, 1.0, 0.0, "adagrad")),
 ]
 
 

@@ -83,8 +83,8 @@ def _run(case: Case) -> Run:
         velocities = [velocity for part in parts for velocity in part.velocities()]
         recorder.record(parameters, [np.broadcast_to(v, p.shape) for v, p in zip(velocities, parameters, strict=True)])
     if len(parts) == 1 and case.groups[0] == case.groups[1]:
-        alpha, beta = case.groups[0][:2]
-        recorder.check_last_phase(phase(parameters, parts[0].state, alpha=alpha, beta=beta))
+        group = case.groups[0]
+        recorder.check_last_phase(phase(parameters, parts[0].state, alpha=group.alpha, beta=group.beta))
     return recorder.run()
 
 

@@ -1,6 +1,18 @@
 """Every implementation walks the path of the phase form: θ and ψ at every step."""
 
-from tests.cross_framework.cases import FLOAT32_CASES, FLOAT64_CASES, STRUCTURE_CASES, difference, oracle
+import numpy as np
+
+from indian_core.schedules import PowerDecay
+from tests.cross_framework.cases import (
+    FLOAT32_CASES,
+    FLOAT64_CASES,
+    INNAPROP_CASES,
+    NORM_CASES,
+    STRUCTURE_CASES,
+    difference,
+    oracle,
+    published_innaprop,
+)
 from tests.cross_framework.implementations import parametrize_runs
 from tests.cross_framework.network import NETWORK_CASES, network_oracle
 from tests.cross_framework.processes import call
@@ -18,6 +30,29 @@ def test_follows_the_phase_form_in_float64(implementation, variant, case, record
     found = difference(call(implementation, "run", "run", case, variant), oracle(case))
     record_difference("float64", f"{implementation}, {variant}", case.problem, found)
     assert found <= FLOAT64_BOUND
+
+
+@parametrize_runs(NORM_CASES)
+def test_follows_the_phase_form_in_a_norm(implementation, variant, case, record_difference):
+    found = difference(call(implementation, "run", "run", case, variant), oracle(case))
+    record_difference("float64, norms", f"{implementation}, {variant}", case.problem, found)
+    assert found <= FLOAT64_BOUND
+
+
+@parametrize_runs(INNAPROP_CASES)
+def test_follows_innaprop_as_published_where_the_step_size_is_smaller_than_beta(
+    implementation, variant, case, record_difference
+):
+    found = difference(call(implementation, "run", "run", case, variant), published_innaprop(case))
+    record_difference("float64, INNAprop as published", f"{implementation}, {variant}", case.problem, found)
+    assert found <= FLOAT64_BOUND
+
+
+def test_innaprop_as_published_breaks_where_the_step_sizes_pass_beta():
+    """And the phase form, which every implementation follows in that case, goes on."""
+    (case,) = (c for c in NORM_CASES if c.problem == "logistic regression" and c.schedule == PowerDecay(0.3, 0.5))
+    assert np.isfinite(oracle(case).theta).all()
+    assert not difference(published_innaprop(case), oracle(case)) < 1.0
 
 
 @parametrize_runs(FLOAT32_CASES)

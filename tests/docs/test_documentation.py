@@ -18,6 +18,9 @@ PAGES = [
         "quickstart/jax.md",
         "hyperparameters.md",
         "mathematics.md",
+        "norms.md",
+        "trust_region.md",
+        "quickstart/trust_region_jax.md",
     )
 ]
 
