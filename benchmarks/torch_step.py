@@ -1,8 +1,9 @@
-"""Time and memory of an optimizer step in PyTorch: INDIAN beside SGD with Nesterov momentum and AdamW.
+"""Time and memory of an optimizer step in PyTorch: INDIAN, also in a norm, beside PyTorch's own optimizers.
 
 ``python -m benchmarks.torch_step`` prints, for a few large tensors and for many small ones, the time of ``step()`` in
 each implementation, next to the time that memory alone needs; the same for a model of one tiny parameter; and the
-memory that the state and a step take.
+memory that the state and a step take. INNAprop is INDIAN in the norm of RMSProp; "compiled" is its step under
+``torch.compile``, which takes half a minute once.
 """
 
 import subprocess
@@ -15,13 +16,18 @@ import torch
 from torch import Tensor
 
 from benchmarks.side_by_side import SIZES, Report, cores, machine, measure, options, table
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 
-PEERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
+OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     "INDIAN": (INDIAN, {}),
+    "INNAprop": (INNAprop, {}),
+    "INDIAN in the AdaGrad norm": (INDIAN, {"norm": "adagrad"}),
     "SGD": (torch.optim.SGD, {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
     "AdamW": (torch.optim.AdamW, {}),
+    "NAdam": (torch.optim.NAdam, {}),
 }
+EUCLIDEAN = ("INDIAN", "SGD", "AdamW")
+IN_NORM = ("INNAprop", "INDIAN in the AdaGrad norm", "AdamW")
 FLAGS: dict[str, dict[str, Any]] = {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 MEMORY_ALONE = "memory alone"
 
@@ -36,14 +42,23 @@ def parameters(tensors: int, elements: int) -> list[Tensor]:
     return params
 
 
-def steps(params: list[Tensor], flags: dict[str, bool], suffix: str) -> dict[str, Callable[[], object]]:
-    """The ``step`` of each optimizer with these flags, past its first step."""
+def steps(params: list[Tensor], names: Sequence[str], flags: str) -> dict[str, Callable[[], object]]:
+    """The ``step`` of each of these optimizers with these flags, past its first step."""
     found: dict[str, Callable[[], object]] = {}
-    for name, (make, arguments) in PEERS.items():
-        optimizer = make(params, **arguments, **flags)
+    for name in names:
+        make, arguments = OPTIMIZERS[name]
+        optimizer = make(params, **arguments, **FLAGS[flags])
         optimizer.step()
-        found[f"{name}, {suffix}"] = optimizer.step
+        found[f"{name}, {flags}"] = optimizer.step
     return found
+
+
+def compiled_step(params: list[Tensor]) -> Callable[[], object]:
+    """The step of INNAprop, compiled, past its first step."""
+    optimizer = INNAprop(params, lr=torch.tensor(1e-3))
+    step: Callable[[], object] = torch.compile(optimizer.step)
+    step()
+    return step
 
 
 def five_streams(params: Sequence[Tensor]) -> Callable[[], object]:
@@ -65,21 +80,35 @@ def step_times(report: Report, size: str, rounds: int, scale: float) -> None:
     params = parameters(tensors, max(1, int(elements * scale)))
     report.add(f"### {size}")
     for flags in ("foreach", "fused"):
-        contenders = {MEMORY_ALONE: five_streams(params), **steps(params, FLAGS[flags], flags)}
+        contenders = {MEMORY_ALONE: five_streams(params), **steps(params, EUCLIDEAN, flags)}
         seconds = measure(contenders, rounds=rounds, calls=3 if tensors < 50 else 20)
         peers = [f"SGD, {flags}", f"AdamW, {flags}"]
         report.add(table(seconds, [MEMORY_ALONE, *peers] if flags == "fused" and tensors < 50 else peers))
+
+
+def step_times_in_norm(report: Report, size: str, rounds: int, scale: float) -> None:
+    """Add the times for one size in the norms of RMSProp and AdaGrad, as one table for each implementation."""
+    tensors, elements = SIZES[size]
+    params = parameters(tensors, max(1, int(elements * scale)))
+    report.add(f"### In a norm, {size}")
+    for flags in ("foreach", "fused"):
+        contenders = steps(params, IN_NORM, flags)
+        if flags == "foreach":  # NAdam has no other implementation.
+            contenders |= steps(params, ["NAdam"], flags)
+        elif scale == 1 and tensors < 50:  # A step of 200 tensors takes minutes to compile.
+            contenders["INNAprop, compiled"] = compiled_step(params)
+        seconds = measure(contenders, rounds=rounds, calls=3 if tensors < 50 else 20)
+        report.add(table(seconds, [f"AdamW, {flags}"]))
 
 
 def overhead(report: Report, rounds: int) -> None:
     """Add the times for one parameter of three elements."""
     report.add("### One parameter of 3 elements")
     contenders = {}
-    for suffix, flags in FLAGS.items():
-        contenders.update(steps(parameters(1, 3), flags, suffix))
-    contenders = {name: step for name, step in contenders.items() if not name.startswith("AdamW")}
-    seconds = measure(contenders, rounds=rounds, calls=2000)
-    report.add(table(seconds, [f"SGD, {suffix}" for suffix in FLAGS], unit="µs"))
+    for flags in FLAGS:
+        contenders.update(steps(parameters(1, 3), ("INDIAN", "SGD"), flags))
+    seconds = measure(contenders, rounds=rounds, calls=1000)
+    report.add(table(seconds, [f"SGD, {flags}" for flags in FLAGS], unit="µs"))
 
 
 def print_memory(name: str, flags: str) -> None:
@@ -88,7 +117,7 @@ def print_memory(name: str, flags: str) -> None:
     For a process of its own, on Linux.
     """
     params = parameters(*SIZES["25 M parameters in 10 tensors"])
-    make, arguments = PEERS[name]
+    make, arguments = OPTIMIZERS[name]
     optimizer = make(params, **arguments, **FLAGS[flags])
     for _ in range(2):
         optimizer.step()
@@ -111,7 +140,7 @@ def memory(report: Report) -> None:
     """Add the memory of the state and of a step."""
     report.add("### Memory, 25 M parameters in 10 tensors")
     lines = ["| | state / parameters | temporaries of a step / parameters |", "|---|---|---|"]
-    for name in PEERS:
+    for name in (*EUCLIDEAN, *IN_NORM[:-1]):
         for flags in ("foreach", "fused"):
             program = f"from benchmarks.torch_step import print_memory; print_memory({name!r}, {flags!r})"
             run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -128,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report.add(f"{machine('torch')}, {torch.get_num_threads()} threads, float32.")
     for size in SIZES:
         step_times(report, size, chosen.rounds, chosen.scale)
+    for size in SIZES:
+        step_times_in_norm(report, size, chosen.rounds, chosen.scale)
     overhead(report, chosen.rounds)
     if chosen.scale == 1:
         memory(report)

@@ -10,7 +10,7 @@ __all__ = ["precondition_one_by_one", "precondition_together"]
 
 
 def precondition_together(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> list[Tensor]:
-    """A⁻¹g of many tensors in a few calls.
+    """A⁻¹g of many tensors in a few calls: gathered in one tensor, of which those returned are views.
 
     Args:
         grads: g, real, of one dtype and on one device, as the others are.
@@ -20,11 +20,13 @@ def precondition_together(grads: list[Tensor], accumulators: list[Tensor], c: No
     if c.accumulator != 1:
         torch._foreach_mul_(accumulators, c.accumulator)
     torch._foreach_addcmul_(accumulators, grads, grads, c.square)
-    diagonals = torch._foreach_sqrt(accumulators)
+    diagonal = _gathered(accumulators).sqrt()
     if c.root != 1:
-        torch._foreach_mul_(diagonals, c.root)
-    torch._foreach_add_(diagonals, c.epsilon)
-    return list(torch._foreach_div(grads, diagonals))
+        diagonal.mul_(c.root)
+    diagonal.add_(c.epsilon)
+    gradient = torch.div(_gathered(grads), diagonal, out=diagonal)
+    parts = gradient.split_with_sizes([grad.numel() for grad in grads])
+    return [part.view(grad.shape) for part, grad in zip(parts, grads, strict=True)]
 
 
 def precondition_one_by_one(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> list[Tensor]:
@@ -43,3 +45,7 @@ def precondition_one_by_one(grads: list[Tensor], accumulators: list[Tensor], c: 
         accumulator.copy_(next_accumulator)
         found.append(preconditioned(gradient, scale(next_accumulator, c, torch)))
     return found
+
+
+def _gathered(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors]) if len(tensors) > 1 else tensors[0].reshape(-1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 from tests.torch.implementations import each_implementation, each_implementation_and_norm
 
 USUAL: dict[str, Any] = {"alpha": 1.3, "beta": 0.4, "weight_decay": 0.1}
@@ -60,3 +60,14 @@ def test_compiled_steps_may_follow_others_and_be_followed(flags: dict[str, bool]
     graphs = [pair.step(k, compiled=c) for k, c in enumerate(compiled)]
     assert graphs[:6] == [0, 0, 1, 1, 1, 1]
     assert graphs[6] == graphs[7] <= 2
+
+
+def test_compiled_step_computes_what_depends_on_the_count_once() -> None:
+    """One operation that no compiler fuses into the loops over elements takes the counts of all parameters."""
+    params = [torch.ones(3), torch.ones(2)]
+    for p in params:
+        p.grad = torch.ones_like(p)
+    counter = CompileCounterWithBackend("aot_eager")
+    torch.compile(INNAprop(params, torch.tensor(1e-3)).step, backend=counter)()
+    (graph,) = counter.graphs
+    assert sum("cumsum" in str(node.target) for node in graph.graph.nodes) == 1
