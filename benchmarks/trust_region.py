@@ -6,6 +6,7 @@ value problem. Times are those of the process on one thread, so that a busy mach
 """
 
 import contextlib
+import copy
 import itertools
 import math
 import statistics
@@ -75,11 +76,14 @@ def torch_search(widths: Sequence[int]) -> Search:
 
         return run
 
-    gradient = torch.autograd.grad(loss(), params, create_graph=True)
+    # A graph does not outlive a change of its parameters, which trials make.
+    twin = copy.deepcopy(model)
+    copies = list(twin.parameters())
+    gradient = torch.autograd.grad((twin(x) - y).square().mean(), copies, create_graph=True)
     vectors = [torch.randn_like(param) for param in params]
     shared: dict[str, Any] = {"max_iterations": ITERATIONS, "tolerance": 1e-6}
     return Search(
-        product=lambda: torch.autograd.grad(gradient, params, vectors, retain_graph=True),
+        product=lambda: torch.autograd.grad(gradient, copies, vectors, retain_graph=True),
         steps={name: step(TrustRegion(params, subproblem=name, **shared)) for name in ("steihaug", "lanczos")},
     )
 

@@ -1,24 +1,25 @@
 """The ellipsoidal trust region as a `torch.optim.Optimizer`."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT
+from torch.optim.optimizer import ParamsT
 
 from indian_core import norms
-from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, Termination, check
-from indian_core.trust_region.radius import Verdict, judge
+from indian_core.trust_region import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region.radius import judge
 from indian_torch.curvature import differentiate, loss_of
 from indian_torch.flat import FlatLayout
-from indian_torch.subproblem import Step, solve
+from indian_torch.subproblem import solve
+from indian_torch.trial import kept_unless_accepted, plain_report, random_numbers_kept
+from indian_torch.trust_region_state import TrustRegionState
 
 __all__ = ["TrustRegion"]
 
 
-class TrustRegion(Optimizer):
+class TrustRegion(TrustRegionState):
     r"""The ellipsoidal trust region: a Newton method whose steps stay in the ellipsoids of RMSProp or AdaGrad.
 
     At parameters :math:`w`, with gradient :math:`g`, curvature :math:`B` and the positive diagonal :math:`A` of a norm
@@ -118,29 +119,7 @@ class TrustRegion(Optimizer):
             decay=decay,
             epsilon=epsilon,
         )
-        self.report: Report | None = None
         super().__init__(params, check(given)._asdict())
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a parameter group; it has the hyperparameters of all others, and the same radius."""
-        common = self._hyperparameters()._asdict() if self.param_groups else self.defaults
-        if isinstance(param_group, dict):
-            param_group = common | param_group
-        super().add_param_group(param_group)
-        try:
-            _check_group(self.param_groups[-1], common)
-        except (TypeError, ValueError):
-            self.param_groups.pop()
-            raise
-
-    @property
-    def radius(self) -> float:
-        """Δ, the radius of the next step; it may be set, to at most ``max_radius``."""
-        return self._shared()["radius"]
-
-    @radius.setter
-    def radius(self, radius: float) -> None:
-        self._shared()["radius"] = check(self._hyperparameters()._replace(radius=radius)).radius
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Tensor:  # type: ignore[override]
@@ -156,7 +135,8 @@ class TrustRegion(Optimizer):
 
         Raises:
             TypeError: ``closure`` is not callable, or returns no tensor of a floating dtype.
-            ValueError: The loss has more than one element, or does not depend on the parameters.
+            ValueError: The loss has more than one element, or does not depend on the parameters, of which at least one
+                must require a gradient.
             RuntimeError: The loss cannot be differentiated twice, or a gradient is sparse. In each case, and in that
                 of an error in ``closure``, parameters and state are as before.
         """
@@ -164,8 +144,10 @@ class TrustRegion(Optimizer):
             raise TypeError(f"closure must be a function that returns the loss, got {closure!r}")
         chosen, shared = self._hyperparameters(), self._shared()
         layout = FlatLayout([p for group in self.param_groups for p in group["params"] if p.requires_grad])
+        if not layout.params:
+            raise ValueError("params must have a parameter that requires a gradient, got none")
         # Afterwards the random numbers are as before, so that the trial draws the same.
-        with torch.enable_grad(), _random_numbers_kept(layout.params):
+        with torch.enable_grad(), random_numbers_kept(layout.params):
             local = differentiate(closure(), layout, chosen.curvature)
         coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.decay, chosen.epsilon)
         accumulator = self._accumulator(layout, local.gradient, coefficients, chosen.norm)
@@ -177,7 +159,7 @@ class TrustRegion(Optimizer):
         loss = local.loss
         # The graph of the loss goes with it.
         del local
-        with _kept_unless_accepted(layout.params) as fate:
+        with kept_unless_accepted(layout.params) as trial:
             torch._foreach_add_(layout.params, layout.views(found.step))
             with torch.enable_grad():
                 trial_loss = loss_of(closure(), chosen.curvature).detach()
@@ -185,106 +167,10 @@ class TrustRegion(Optimizer):
             verdict = judge(
                 loss, trial_loss, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=torch
             )
-            self.report = _report(loss, trial_loss, gradient_norm, found, verdict, shared["backpropagations"])
-            fate.accepted = self.report.accepted
+            self.report = plain_report(loss, trial_loss, gradient_norm, found, verdict, shared["backpropagations"])
+            trial.accepted = self.report.accepted
         shared["radius"], shared["backpropagations"] = self.report.radius, self.report.backpropagations
         if self.report.accepted:
             shared["steps"] += 1
             self._keep(layout, accumulator)
         return loss
-
-    def _hyperparameters(self) -> Hyperparameters:
-        """Those of the first group, which are those of all."""
-        return Hyperparameters(**{name: self.param_groups[0][name] for name in Hyperparameters._fields})
-
-    def _shared(self) -> dict[str, Any]:
-        """The state that belongs to no single parameter; it lies with the first one."""
-        state = self.state[self.param_groups[0]["params"][0]]
-        for name, value in {"radius": self.param_groups[0]["radius"], "steps": 0, "backpropagations": 0}.items():
-            state.setdefault(name, value)
-        return state
-
-    def _accumulator(
-        self, layout: FlatLayout, gradient: Tensor, coefficients: norms.NormCoefficients, norm: str | None
-    ) -> Tensor | None:
-        """The norm's accumulator with this gradient taken in, as a vector."""
-        if norm is None:
-            return None
-        before = layout.vector([self.state[param].get("accumulator") for param in layout.params])
-        return norms.accumulate(before, gradient, coefficients)
-
-    def _keep(self, layout: FlatLayout, accumulator: Tensor | None) -> None:
-        """Make an accumulator part of the state."""
-        if accumulator is not None:
-            for param, part in zip(layout.params, layout.views(accumulator), strict=True):
-                self.state[param].setdefault("accumulator", torch.empty_like(param)).copy_(part)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self.__dict__.setdefault("report", None)
-
-
-class _Fate:
-    """What becomes of a trial."""
-
-    accepted = False
-
-
-@contextlib.contextmanager
-def _kept_unless_accepted(params: Sequence[Tensor]) -> Iterator[_Fate]:
-    """Put the parameters back at the end, bit by bit as they were, unless they are accepted; after an error too."""
-    before, fate = [param.clone() for param in params], _Fate()
-    try:
-        yield fate
-    finally:
-        if not fate.accepted:
-            torch._foreach_copy_(list(params), before)
-
-
-@contextlib.contextmanager
-def _random_numbers_kept(params: Sequence[Tensor]) -> Iterator[None]:
-    """Put PyTorch's random numbers back at the end, on the CPU and on the device of the parameters."""
-    device = params[0].device
-    devices = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices, device_type="cuda" if device.type == "cpu" else device.type):
-        yield
-
-
-def _report(
-    loss: Tensor, trial_loss: Tensor, gradient_norm: Tensor, found: Step, verdict: Verdict, spent: int
-) -> Report:
-    """What happened, as plain numbers, which come from the device all at once."""
-    scalars = Report(
-        loss=loss,
-        trial_loss=trial_loss,
-        model_decrease=found.model_decrease,
-        ratio=verdict.ratio,
-        radius=verdict.radius,
-        accepted=verdict.accepted,
-        within_rounding=verdict.within_rounding,
-        iterations=found.iterations,
-        termination=found.termination,
-        negative_curvature=found.negative_curvature,
-        gradient_norm=gradient_norm,
-        step_norm=found.step_norm,
-        backpropagations=spent + 1 + found.products,
-    )
-    as_double = [torch.as_tensor(value, dtype=torch.float64, device=loss.device) for value in scalars]
-    numbers = Report(*torch.stack(as_double).tolist())
-    return numbers._replace(
-        accepted=bool(numbers.accepted),
-        within_rounding=bool(numbers.within_rounding),
-        iterations=int(numbers.iterations),
-        termination=Termination(int(numbers.termination)),
-        negative_curvature=bool(numbers.negative_curvature),
-        backpropagations=int(numbers.backpropagations),
-    )
-
-
-def _check_group(group: dict[str, Any], common: dict[str, Any]) -> None:
-    for name, value in common.items():
-        if group[name] != value:
-            raise ValueError(f"{name} must be the same in all parameter groups, {value!r}, got {group[name]!r}")
-    for param in group["params"]:
-        if param.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"params must be of dtype float32 or float64, got a parameter of dtype {param.dtype}")

@@ -273,6 +273,12 @@ def test_sparse_gradients_are_refused() -> None:
         optimizer.step(lambda: embedding(torch.tensor([1])).sum())
 
 
+def test_one_parameter_at_least_must_require_a_gradient() -> None:
+    optimizer = TrustRegion([torch.ones(1)])
+    with pytest.raises(ValueError, match="params must have a parameter that requires a gradient, got none"):
+        optimizer.step(lambda: torch.ones(1, requires_grad=True).sum())
+
+
 @pytest.mark.parametrize("closure", [None, 1.0, torch.ones(1)])
 def test_the_closure_must_be_a_function(closure: Any) -> None:
     optimizer = TrustRegion([torch.ones(1, requires_grad=True)])
