@@ -18,7 +18,9 @@ def test_every_exported_name_exists_and_is_documented():
     assert all(inspect.getdoc(getattr(indian_jax, name)) for name in indian_jax.__all__)
 
 
-@pytest.mark.parametrize("name", ["indian", "innaprop", "phase", "power_decay", "logarithmic_decay"])
+@pytest.mark.parametrize(
+    "name", ["indian", "innaprop", "phase", "trust_region", "CompositeLoss", "power_decay", "logarithmic_decay"]
+)
 def test_example_runs_without_any_name_given(name):
     function = getattr(indian_jax, name)
     (example,) = doctest.DocTestFinder(recurse=False).find(function, name, globs={})
