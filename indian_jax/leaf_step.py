@@ -83,22 +83,21 @@ def step_leaf(
     direction = in_norm(v)
     mixed = _mixed_gradient(theta, m, direction, c)
     next_m = next_velocity(theta, m, mixed, c).astype(leaf.velocity.dtype)
-    kept_m = next_m if next_m.dtype == dtype else _read_back(next_m)
     if v is not None and mixed is direction:
         mixed = in_norm(_read_back(v))
-    step = displacement(theta, None, kept_m.astype(dtype), mixed, c)
+    # From the velocity as it is kept: for one that is not rounded yet, XLA would keep a copy of the old one.
+    step = displacement(theta, None, next_m.astype(dtype), mixed, c)
     return LeafStep(step.astype(inexact_dtype(leaf.gradient)), next_m, v)
 
 
 @jax.jit
-def _read_back(state: jax.Array) -> jax.Array:
-    """An array of the new state as the displacement shall read it, from where it is kept.
+def _read_back(accumulator: jax.Array) -> jax.Array:
+    """The new accumulator as the displacement shall read it, from where it is kept.
 
-    For CPUs, XLA makes one kernel of each output. What both the state and the displacement are computed from, be it the
-    gradient in a norm or a velocity before it is rounded to its dtype, it puts into memory of its own, which costs more
-    than all the rest. With the barrier, it computes the one from the other, and the gradient in the norm twice.
+    For CPUs, XLA makes one kernel of each output. The gradient in the norm, which two of them need, it puts into memory
+    of its own, and that costs more than all the rest. With the barrier, each kernel computes it from the accumulator.
     """
-    return jax.lax.platform_dependent(state, cpu=jax.lax.optimization_barrier, default=lambda state: state)
+    return jax.lax.platform_dependent(accumulator, cpu=jax.lax.optimization_barrier, default=lambda v: v)
 
 
 def _mixed_gradient(
