@@ -8,6 +8,7 @@ import pytest
 
 from tests.torch.distributed.processes import Processes
 from tests.torch.distributed.training import Iterates, alone
+from tests.torch.implementations import NORMS
 
 
 @pytest.fixture(scope="session")
@@ -17,16 +18,16 @@ def processes() -> Iterator[Processes]:
 
 
 @cache
-def trained_alone(steps: int) -> Iterates:
-    return alone({"foreach": False}, steps)
+def trained_alone(steps: int, norm: str) -> Iterates:
+    return alone({"foreach": False} | NORMS[norm], steps)
 
 
 @pytest.fixture
 def assert_trained_alone() -> Callable[..., None]:
     """Compare iterates, of every step from ``first`` on, with those of one process that had the batches to itself."""
 
-    def compare(iterates: Iterates, first: int = 0) -> None:
-        expected = trained_alone(first + len(iterates))[first:]
+    def compare(iterates: Iterates, first: int = 0, norm: str | None = None) -> None:
+        expected = trained_alone(first + len(iterates), norm or "euclidean")[first:]
         for actual, wanted in zip(iterates, expected, strict=True):
             for name, value in actual.items():
                 # The processes add the samples of a batch up in another order. Measured: at most 2e-15.

@@ -1,6 +1,7 @@
 """FSDP2: parameters, gradients and state are DTensors, of which each process has a shard."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ STEPS = 6
 def test_sharded_training_takes_the_steps_of_one_process(
     processes: Processes,
     assert_trained_alone: Callable[..., None],
-    flags: dict[str, bool],
+    flags: dict[str, Any],
     number: int,
     micro_batches: int,
 ) -> None:
     for iterates in processes.run(number, training.together, "FSDP2", flags, STEPS, micro_batches):
-        assert_trained_alone(iterates)
+        assert_trained_alone(iterates, norm=flags.get("norm"))
 
 
 @each_implementation
