@@ -53,8 +53,8 @@ def trust_region(
     shrink_factor: jax.typing.ArrayLike | None = DEFAULTS.shrink_factor,
     tolerance: jax.typing.ArrayLike = DEFAULTS.tolerance,
     max_iterations: int = DEFAULTS.max_iterations,
-    decay: jax.typing.ArrayLike = DEFAULTS.decay,
-    epsilon: jax.typing.ArrayLike = DEFAULTS.epsilon,
+    norm_decay: jax.typing.ArrayLike = DEFAULTS.norm_decay,
+    norm_epsilon: jax.typing.ArrayLike = DEFAULTS.norm_epsilon,
 ) -> optax.GradientTransformationExtraArgs:
     r"""The ellipsoidal trust region: a Newton method whose steps stay in the ellipsoids of RMSProp or AdaGrad.
 
@@ -105,8 +105,8 @@ def trust_region(
         shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
         tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
         max_iterations: Iterations of the subproblem at most, >= 1; a Python integer.
-        decay: σ of RMSProp, in [0, 1).
-        epsilon: ε > 0 of the norm.
+        norm_decay: σ of RMSProp, in [0, 1).
+        norm_epsilon: ε > 0 of the norm.
 
     Returns:
         The transformation, with state `TrustRegionState`. Of traced hyperparameters only dtype and shape are checked.
@@ -153,8 +153,8 @@ def trust_region(
         shrink_factor=shrink_factor,
         tolerance=tolerance,
         max_iterations=max_iterations,
-        decay=decay,
-        epsilon=epsilon,
+        norm_decay=norm_decay,
+        norm_epsilon=norm_epsilon,
     )
 
     def init_fn(params: optax.Params) -> TrustRegionState:
@@ -181,7 +181,9 @@ def trust_region(
 
         dtype = _scalar_dtype(params)
         chosen = _in_dtype(rules, dtype)
-        coefficients = norms.norm_coefficients(chosen.norm, state.count + 1, chosen.decay, chosen.epsilon, jnp)
+        coefficients = norms.norm_coefficients(
+            chosen.norm, state.count + 1, chosen.norm_decay, chosen.norm_epsilon, jnp
+        )
         accumulator = _accumulated(state.accumulator, gradient, coefficients)
         ellipsoid = Ellipsoid(_diagonal(accumulator, gradient, coefficients), dtype)
         loss = jnp.asarray(value)

@@ -26,7 +26,7 @@ class SavedExemptions(keras.optimizers.Optimizer):
         Args:
             var_list: Variables.
             var_names: Regular expressions; a variable is exempt if one of them matches a part of its name. That is the
-                Keras variable's own on every backend, `bias` for instance: neither layer nor path is a part of it.
+                Keras variable's own on every backend, ``"bias"`` for instance: neither layer nor path is a part of it.
 
         Raises:
             TypeError: ``var_names`` is a single string, whose letters would be the expressions, or holds what is none.

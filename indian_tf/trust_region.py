@@ -58,8 +58,8 @@ class TrustRegion(keras.optimizers.Optimizer):
         shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
         tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
         max_iterations: Iterations of the subproblem at most, >= 1.
-        decay: σ of RMSProp, in [0, 1).
-        epsilon: ε > 0 of the norm.
+        norm_decay: σ of RMSProp, in [0, 1).
+        norm_epsilon: ε > 0 of the norm.
         name: Name of the optimizer.
 
     Raises:
@@ -92,8 +92,8 @@ class TrustRegion(keras.optimizers.Optimizer):
         shrink_factor: float | None = DEFAULTS.shrink_factor,
         tolerance: float = DEFAULTS.tolerance,
         max_iterations: int = DEFAULTS.max_iterations,
-        decay: float = DEFAULTS.decay,
-        epsilon: float = DEFAULTS.epsilon,
+        norm_decay: float = DEFAULTS.norm_decay,
+        norm_epsilon: float = DEFAULTS.norm_epsilon,
         name: str = "trust_region",
     ) -> None:
         given = Hyperparameters(
@@ -108,8 +108,8 @@ class TrustRegion(keras.optimizers.Optimizer):
             shrink_factor=shrink_factor,
             tolerance=tolerance,
             max_iterations=max_iterations,
-            decay=decay,
-            epsilon=epsilon,
+            norm_decay=norm_decay,
+            norm_epsilon=norm_epsilon,
         )
         checked = check(given)
         super().__init__(learning_rate=1.0, name=name)
@@ -200,7 +200,7 @@ class TrustRegion(keras.optimizers.Optimizer):
     def _ellipsoid(self, gradient: Any, values: Sequence[Any]) -> tuple[Any, Any]:
         """The norm's accumulator with this gradient taken in, as a vector, and A."""
         chosen, count = self.hyperparameters, tf.cast(self.accepted_steps.value + 1, gradient.dtype)
-        coefficients = norms.norm_coefficients(chosen.norm, count, chosen.decay, chosen.epsilon, ops)
+        coefficients = norms.norm_coefficients(chosen.norm, count, chosen.norm_decay, chosen.norm_epsilon, ops)
         accumulator = None
         if self._accumulators:
             before = flat([kept.value for kept in self._accumulators], values)

@@ -64,8 +64,8 @@ class TrustRegion(TrustRegionState):
         shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
         tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
         max_iterations: Iterations of the subproblem at most, >= 1.
-        decay: σ of RMSProp, in [0, 1).
-        epsilon: ε > 0 of the norm.
+        norm_decay: σ of RMSProp, in [0, 1).
+        norm_epsilon: ε > 0 of the norm.
 
     Attributes:
         report: What happened in the last step, an `indian_core.trust_region.Report` of plain numbers; None before the
@@ -101,8 +101,8 @@ class TrustRegion(TrustRegionState):
         shrink_factor: float | None = DEFAULTS.shrink_factor,
         tolerance: float = DEFAULTS.tolerance,
         max_iterations: int = DEFAULTS.max_iterations,
-        decay: float = DEFAULTS.decay,
-        epsilon: float = DEFAULTS.epsilon,
+        norm_decay: float = DEFAULTS.norm_decay,
+        norm_epsilon: float = DEFAULTS.norm_epsilon,
     ) -> None:
         given = Hyperparameters(
             norm=norm,
@@ -116,8 +116,8 @@ class TrustRegion(TrustRegionState):
             shrink_factor=shrink_factor,
             tolerance=tolerance,
             max_iterations=max_iterations,
-            decay=decay,
-            epsilon=epsilon,
+            norm_decay=norm_decay,
+            norm_epsilon=norm_epsilon,
         )
         super().__init__(params, check(given)._asdict())
 
@@ -149,7 +149,7 @@ class TrustRegion(TrustRegionState):
         # Afterwards the random numbers are as before, so that the trial draws the same.
         with torch.enable_grad(), random_numbers_kept(layout.params):
             local = differentiate(closure(), layout, chosen.curvature)
-        coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.decay, chosen.epsilon)
+        coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.norm_decay, chosen.norm_epsilon)
         accumulator = self._accumulator(layout, local.gradient, coefficients, chosen.norm)
         diagonal = norms.scale(accumulator, coefficients, torch) * torch.ones_like(local.gradient[:1])
         gradient_norm = norms.dual_norm(local.gradient, diagonal, torch)

@@ -3,9 +3,10 @@
 from typing import Any, Final, NamedTuple
 
 from indian_core.hyperparameters import (
-    NON_NEGATIVE,
+    DECAY,
     POSITIVE,
     Range,
+    check_choice,
     check_number,
     check_whole_number,
 )
@@ -37,8 +38,8 @@ class Hyperparameters(NamedTuple):
         shrink_factor: γ₂ > 1, by which it shrinks after a rejected step. None: 1.5, with ``"rmsprop"`` 1.75.
         tolerance: κ in (0, 1]: the residual falls to ‖g‖ min(κ, ‖g‖).
         max_iterations: Iterations of the subproblem at most, >= 1. The paper gives none.
-        decay: σ of RMSProp, in [0, 1).
-        epsilon: ε > 0 of the norm.
+        norm_decay: σ of RMSProp, in [0, 1).
+        norm_epsilon: ε > 0 of the norm.
     """
 
     norm: str | None = "rmsprop"
@@ -52,8 +53,8 @@ class Hyperparameters(NamedTuple):
     shrink_factor: float | None = None
     tolerance: float = 0.1
     max_iterations: int = 50
-    decay: float = 0.999
-    epsilon: float = 1e-8
+    norm_decay: float = 0.999
+    norm_epsilon: float = 1e-8
 
 
 DEFAULTS: Final = Hyperparameters()
@@ -72,8 +73,8 @@ RANGES: Final = {
     "expand_factor": Range(1.0),
     "shrink_factor": Range(1.0, exclusive=True),
     "tolerance": Range(0.0, exclusive=True, maximum=1.0),
-    "decay": NON_NEGATIVE,
-    "epsilon": POSITIVE,
+    "norm_decay": DECAY,
+    "norm_epsilon": POSITIVE,
 }
 
 
@@ -106,16 +107,14 @@ def check(hyperparameters: Hyperparameters) -> Hyperparameters:
         ValueError: shrink_factor must be a finite number > 1, got 1
     """
     given = hyperparameters
-    _check_choice("norm", given.norm, (*NORMS, None))
-    _check_choice("curvature", given.curvature, CURVATURES)
-    _check_choice("subproblem", given.subproblem, SUBPROBLEMS)
+    check_choice("norm", given.norm, NORMS, optional=True)
+    check_choice("curvature", given.curvature, CURVATURES)
+    check_choice("subproblem", given.subproblem, SUBPROBLEMS)
     if given.shrink_factor is None:
         given = given._replace(shrink_factor=default_shrink_factor(given.norm))
     numbers: dict[str, Any] = {
         name: check_number(name, getattr(given, name), allowed) for name, allowed in RANGES.items()
     }
-    if numbers["decay"] >= 1:
-        raise ValueError(f"decay must be a number in [0, 1), got {numbers['decay']!r}")
     check_whole_number("max_iterations", given.max_iterations)
     if given.max_iterations < 1:
         raise ValueError(f"max_iterations must be an integer >= 1, got {given.max_iterations!r}")
@@ -123,14 +122,3 @@ def check(hyperparameters: Hyperparameters) -> Hyperparameters:
         if numbers[lower] > numbers[upper]:
             raise ValueError(f"{lower} must be at most {upper} = {numbers[upper]!r}, got {numbers[lower]!r}")
     return given._replace(max_iterations=int(given.max_iterations), **numbers)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str | None, ...]) -> None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {_listed(choices)}, got {value!r} of type {type(value).__name__}")
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {_listed(choices)}, got {value!r}")
-
-
-def _listed(choices: tuple[str | None, ...]) -> str:
-    return ", ".join(repr(choice) for choice in choices)

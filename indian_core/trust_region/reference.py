@@ -206,7 +206,7 @@ def minimize(
         loss, gradient = fun(theta), np.asarray(grad(theta))
         if np.linalg.norm(gradient) < gradient_tolerance:
             break
-        coefficients = norms.norm_coefficients(chosen.norm, count + 1, chosen.decay, chosen.epsilon)
+        coefficients = norms.norm_coefficients(chosen.norm, count + 1, chosen.norm_decay, chosen.norm_epsilon)
         grown = norms.accumulate(accumulator, gradient, coefficients)
         diagonal = norms.scale(grown, coefficients) * np.ones_like(theta)
         found = solve(gradient, functools.partial(hessp, theta), diagonal, radius, loss, chosen)

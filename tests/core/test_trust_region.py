@@ -261,14 +261,14 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("expand_factor", 0.9, ValueError, "expand_factor must be a finite number >= 1, got 0.9"),
     ("shrink_factor", 1, ValueError, "shrink_factor must be a finite number > 1, got 1"),
     ("tolerance", 0.0, ValueError, "tolerance must be a number in (0, 1], got 0.0"),
-    ("decay", 1.0, ValueError, "decay must be a number in [0, 1), got 1.0"),
-    ("epsilon", 0.0, ValueError, "epsilon must be a finite number > 0, got 0.0"),
+    ("norm_decay", 1.0, ValueError, "norm_decay must be a number in [0, 1), got 1.0"),
+    ("norm_epsilon", 0.0, ValueError, "norm_epsilon must be a finite number > 0, got 0.0"),
     ("max_iterations", 0, ValueError, "max_iterations must be an integer >= 1, got 0"),
     ("max_iterations", 1.0, TypeError, "max_iterations must be an integer >= 0, got 1.0 of type float"),
-    ("norm", "adam", ValueError, "norm must be one of 'rmsprop', 'adagrad', None, got 'adam'"),
-    ("norm", 2, TypeError, "norm must be one of 'rmsprop', 'adagrad', None, got 2 of type int"),
-    ("curvature", None, ValueError, "curvature must be one of 'hessian', 'gauss_newton', 'none', got None"),
-    ("subproblem", "cg", ValueError, "subproblem must be one of 'steihaug', 'lanczos', got 'cg'"),
+    ("norm", "adam", ValueError, "norm must be 'rmsprop', 'adagrad' or None, got 'adam'"),
+    ("norm", 2, TypeError, "norm must be 'rmsprop', 'adagrad' or None, got 2 of type int"),
+    ("curvature", None, TypeError, "curvature must be 'hessian', 'gauss_newton' or 'none', got None of type NoneType"),
+    ("subproblem", "cg", ValueError, "subproblem must be 'steihaug' or 'lanczos', got 'cg'"),
 ]
 
 

@@ -28,10 +28,10 @@ def update(tx=None, params=PARAMS, **changed):
 @pytest.mark.parametrize(
     ("name", "value", "error", "message"),
     [
-        ("norm", "euclidean", ValueError, "norm must be one of 'rmsprop', 'adagrad', None, got 'euclidean'"),
-        ("norm", 2, TypeError, "norm must be one of 'rmsprop', 'adagrad', None, got 2 of type int"),
-        ("curvature", "fisher", ValueError, "curvature must be one of 'hessian', 'gauss_newton', 'none'"),
-        ("subproblem", None, ValueError, "subproblem must be one of 'steihaug', 'lanczos', got None"),
+        ("norm", "euclidean", ValueError, "norm must be 'rmsprop', 'adagrad' or None, got 'euclidean'"),
+        ("norm", 2, TypeError, "norm must be 'rmsprop', 'adagrad' or None, got 2 of type int"),
+        ("curvature", "fisher", ValueError, "curvature must be 'hessian', 'gauss_newton' or 'none'"),
+        ("subproblem", None, TypeError, "subproblem must be 'steihaug' or 'lanczos', got None"),
         ("radius", 0.0, ValueError, "radius must be a finite number > 0, got 0.0"),
         ("radius", np.float32("inf"), ValueError, "radius must be"),
         ("radius", jnp.ones(2), ValueError, "radius must be a finite number > 0, got an array of shape"),
@@ -44,8 +44,8 @@ def update(tx=None, params=PARAMS, **changed):
         ("max_iterations", 0, ValueError, "max_iterations must be an integer >= 1, got 0"),
         ("max_iterations", 2.0, TypeError, "max_iterations must be an integer"),
         ("max_iterations", jnp.int32(5), TypeError, "max_iterations must be a Python integer, got 5; with optax"),
-        ("decay", 1.0, ValueError, r"decay must be a number in \[0, 1\), got 1.0"),
-        ("epsilon", "1e-8", TypeError, "epsilon must be"),
+        ("norm_decay", 1.0, ValueError, r"norm_decay must be a number in \[0, 1\), got 1.0"),
+        ("norm_epsilon", "1e-8", TypeError, "norm_epsilon must be"),
     ],
 )
 def test_hyperparameter_out_of_its_range(name, value, error, message):
