@@ -213,7 +213,10 @@ METHODS: dict[str, tuple[Callable[..., Any], Callable[..., None], list[dict[str,
     "TrustRegion": (
         lambda params, **given: TrustRegion(params, **_TRUST_REGION, **given),
         _with_trust_region,
-        [{"norm": norm, "norm_epsilon": eps} for norm, eps in (("adagrad", 1e-8), ("adagrad", 1e-3), ("rmsprop", 1e-3))],
+        [
+            {"norm": norm, "norm_epsilon": eps}
+            for norm, eps in (("adagrad", 1e-8), ("adagrad", 1e-3), ("rmsprop", 1e-3))
+        ],
     ),
     "LBFGS": (
         lambda params, **given: torch.optim.LBFGS(params, **_NO_TOLERANCE, **given),

@@ -256,9 +256,7 @@ def velocity_step(
     return displacement(theta, velocity, next_m, gradient, c), next_m
 
 
-def next_velocity(
-    theta: Array | None, velocity: Array, mixed_gradient: Array, coefficients: StepCoefficients
-) -> Array:
+def next_velocity(theta: Array | None, velocity: Array, mixed_gradient: Array, coefficients: StepCoefficients) -> Array:
     """m⁺, the velocity after a step.
 
     Args:
