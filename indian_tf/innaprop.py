@@ -18,7 +18,7 @@ class INNAprop(INDIAN):
     second-order-like optimizer with adaptive gradient scaling for deep learning" (2024).
 
     Args:
-        learning_rate: Step size γ >= 0, as in `INDIAN`. Unlike there, it may reach and pass β.
+        learning_rate: Step size γ >= 0, as in `INDIAN`. It may reach and pass β, where the published rule ends.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         weight_decay: Decay rate λ >= 0, as in `INDIAN`; None means 0.

@@ -32,7 +32,7 @@ class INNAprop(INDIAN):
 
     Args:
         params: Parameters or parameter groups.
-        lr: Step size γ >= 0. Unlike there, it may reach and pass β.
+        lr: Step size γ >= 0. It may reach and pass β, where the published rule ends.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         norm_decay: σ in [0, 1), of the running mean of squared gradients.

@@ -34,7 +34,7 @@ def precondition(
     epsilon: float,
     memory: Tensor,
 ) -> list[Tensor]:
-    """A⁻¹g of many tensors, in tensors of one dimension.
+    """A⁻¹g of many tensors.
 
     Args:
         grads: g, contiguous, of one dtype and on one device, as the others are.
@@ -54,7 +54,7 @@ def precondition(
         torch._fused_adagrad_(
             gradients, grads, accumulators, steps, lr=-1.0, lr_decay=0.0, weight_decay=0.0, eps=epsilon, maximize=False
         )
-        return gradients
+        return _shaped_like(gradients, grads)
     torch._fused_adam_(
         gradients,
         grads,
@@ -70,7 +70,12 @@ def precondition(
         amsgrad=False,
         maximize=False,
     )
-    return gradients
+    return _shaped_like(gradients, grads)
+
+
+def _shaped_like(tensors: list[Tensor], others: list[Tensor]) -> list[Tensor]:
+    pairs = zip(tensors, others, strict=True)
+    return [tensor if other.dim() == 1 else tensor.view(other.shape) for tensor, other in pairs]
 
 
 @functools.cache

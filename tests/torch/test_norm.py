@@ -286,8 +286,23 @@ def test_fused_takes_two_kernels_for_each_piece(name: str, kernel: str) -> None:
             for p in params:
                 give_gradient(p, k)
             calls = calls_of(optimizer.step)
-            assert calls["aten::_fused_sgd_"] == calls[f"aten::{kernel}"] == (pieces if k else 0)
-            assert k == 0 or calls["aten::_foreach_sqrt"] == 0
+            assert calls["aten::_fused_sgd_"] == (pieces if k else 0)
+            assert calls[f"aten::{kernel}"] == pieces
+
+
+@pytest.mark.parametrize(("name", "kernel"), [("rmsprop", "_fused_adam_"), ("adagrad", "_fused_adagrad_")])
+def test_foreach_takes_the_same_kernel_for_the_norm_unless_a_gradient_is_in_another_order(
+    name: str, kernel: str
+) -> None:
+    for gradient, expected in ((torch.ones(20, 30), 1), (torch.ones(30, 20).t(), 0)):
+        params = [torch.ones(20, 30) for _ in range(3)]
+        optimizer = INDIAN(params, norm=name, foreach=True)
+        for _ in range(2):
+            for p in params:
+                p.grad = gradient.clone()
+            calls = calls_of(optimizer.step)
+            assert calls[f"aten::{kernel}"] == expected
+            assert calls["aten::_fused_sgd_"] == 0
 
 
 @each_norm
