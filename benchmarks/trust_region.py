@@ -9,6 +9,7 @@ import contextlib
 import copy
 import itertools
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.side_by_side import Report, machine, options, table
+from benchmarks.trust_region_jax import jax_search
+from benchmarks.trust_region_tensorflow import tensorflow_search
 from indian_torch import TrustRegion
 
 WIDTHS = {"481 parameters": (1, 20, 20, 1), "4 810 parameters": (64, 64, 10), "407 050 parameters": (784, 512, 10)}
@@ -88,7 +91,11 @@ def torch_search(widths: Sequence[int]) -> Search:
     )
 
 
-FRAMEWORKS: dict[str, Callable[[Sequence[int]], Search]] = {"PyTorch": torch_search}
+FRAMEWORKS: dict[str, Callable[[Sequence[int]], Search]] = {
+    "PyTorch": torch_search,
+    "JAX": lambda widths: Search(*jax_search(widths, BATCH, ITERATIONS)),
+    "Keras on TensorFlow": lambda widths: Search(*tensorflow_search(widths, BATCH, ITERATIONS)),
+}
 """The frameworks that are timed; each entry makes the `Search` of a network from its widths."""
 
 
@@ -261,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options(__doc__, arguments)
     torch.set_num_threads(1)
     report = Report()
-    report.add(f"{machine('torch')}, one thread, seconds of the processor.")
+    report.add(f"{machine('torch', 'jax', 'tensorflow', 'keras')}, one thread, seconds of the processor.")
     for framework in FRAMEWORKS:
         time_per_backpropagation(report, framework, chosen.rounds)
     physics(report, seeds=3, limit=8.0 * chosen.scale)
@@ -269,4 +276,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # Read when JAX computes for the first time.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     main()

@@ -10,6 +10,7 @@ from benchmarks import trust_region
 def test_runs_on_small_networks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(trust_region, "WIDTHS", {"13 parameters": (1, 4, 1)})
     monkeypatch.setattr(trust_region, "BATCH", 4)
+    monkeypatch.setattr(trust_region, "FRAMEWORKS", {"PyTorch": trust_region.torch_search})
     trust_region.main(["--rounds=1", "--scale=0.01"])
     printed = capsys.readouterr().out
     assert re.search(r"\| steihaug, \d+ in a step \| .* \|", printed)
@@ -18,7 +19,9 @@ def test_runs_on_small_networks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert f"| {method} | " in printed
 
 
-def test_every_timed_step_is_the_same() -> None:
-    search = trust_region.torch_search((2, 5, 1))
+@pytest.mark.parametrize("framework", trust_region.FRAMEWORKS)
+def test_every_timed_step_is_the_same(framework: str) -> None:
+    search = trust_region.FRAMEWORKS[framework]((2, 5, 1))
+    search.product()
     for step in search.steps.values():
         assert step() == step() > 2
