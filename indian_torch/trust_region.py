@@ -82,8 +82,8 @@ class TrustRegion(TrustRegionState):
         >>> optimizer = TrustRegion(model.parameters(), radius=1.0)
         >>> for _ in range(3):
         ...     loss = optimizer.step(lambda: (model(x) - 1).square().mean())
-        >>> optimizer.report.accepted, optimizer.report.termination.name
-        (True, 'CONVERGED')
+        >>> optimizer.report.termination.name, optimizer.report.loss < 1e-6
+        ('CONVERGED', True)
     """
 
     def __init__(

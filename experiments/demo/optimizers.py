@@ -42,5 +42,6 @@ def describe(name: str) -> str:
         >>> describe("SGD")
         'SGD (Nesterov): learning rate 0.05, momentum 0.9'
     """
-    hyperparameters = (f"{key.replace('_', ' ')} {value:g}" for key, value in OPTIMIZERS[name]._asdict().items())
+    values = {key: value for key, value in OPTIMIZERS[name]._asdict().items() if not key.startswith("norm")}
+    hyperparameters = (f"{key.replace('_', ' ')} {value:g}" for key, value in values.items())
     return f"{name}{' (Nesterov)' if name == 'SGD' else ''}: {', '.join(hyperparameters)}"
