@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-_EXPERIMENTS = ["character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults"]
+_EXPERIMENTS = [
+    *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map")
+]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
