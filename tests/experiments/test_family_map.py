@@ -45,6 +45,20 @@ def test_constant_gradient_moves_the_parameters_by_the_effective_learning_rate(p
     assert place(given) == pytest.approx(point, rel=1e-9)
 
 
+@pytest.mark.parametrize("point", [Point(0.5, 0.5), Point(0.9, 1.9), Point(0.9, 12.0), Point(0.99, 24.0)])
+def test_constant_step_from_rest_is_quasi_hyperbolic_momentum(point):
+    # Ma and Yarats (2019): the step is a mixture of the gradient and of its running mean.
+    share = (1 - point.first_move) / point.momentum
+    given = at_rest(0.2, point)
+    step = pre_form(given["lr"], given["alpha"], given["beta"], initial_speed=given["initial_speed"])
+    velocity = mean = 0.0
+    for gradient in np.random.default_rng(0).normal(size=200):
+        move = step.theta_velocity * velocity + step.theta_gradient * gradient
+        velocity = step.velocity_velocity * velocity + step.velocity_gradient * gradient
+        mean = point.momentum * mean + (1 - point.momentum) * gradient
+        assert move == pytest.approx(-0.2 * ((1 - share) * gradient + share * mean), abs=1e-12)
+
+
 def test_grid_has_both_lines_and_about_as_many_points_on_each_side_of_nesterov():
     assert len(set(_GRID)) == len(_GRID)
     for momentum in SCALES["standard"].momenta:
