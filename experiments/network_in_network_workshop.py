@@ -1,8 +1,9 @@
 """The workshop paper's comparison: Network in Network on CIFAR-100, three pairs (α, β), SGD, AdaGrad and Adam.
 
 As `experiments.network_in_network`, with the initial step size by the training loss after ten epochs and 200 epochs in
-all at the paper scale. At the standard scale its runs are four times as long as those of `network_in_network`. Where CIFAR-100 cannot be had, CIFAR-10 takes its place; at the quick scale, unless ``--data``
-names images, handwritten digits. The paper does not say which three pairs it shows. Run with::
+all at the paper scale. At the standard scale its runs are four times as long as those of `network_in_network`. Where
+CIFAR-100 cannot be had, CIFAR-10 takes its place; at the quick scale, unless ``--data`` names images, handwritten
+digits. The paper does not say which three pairs it shows. Run with::
 
     python -m experiments network_in_network_workshop --data DIR
 """
