@@ -29,7 +29,7 @@ Make = Callable[..., torch.optim.Optimizer]
 
 
 def _adagrad_norm(params: list[nn.Parameter], **dtypes: torch.dtype) -> torch.optim.Optimizer:
-    return INDIAN(params, lr=0.02, norm="adagrad", initial_speed=None, **dtypes)  # type: ignore[arg-type]
+    return INDIAN(params, lr=0.02, norm="adagrad", **dtypes)  # type: ignore[arg-type]
 
 
 METHODS: dict[str, Make] = {

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-__all__ = ["SPACES", "Choice", "LogUniform", "SameAs", "Space", "final", "grid_trials", "random_trials"]
+__all__ = ["SPACES", "Choice", "LogUniform", "Space", "final", "grid_trials", "random_trials"]
 
 Hyperparameters = dict[str, float]
 
@@ -37,17 +37,11 @@ class Choice(NamedTuple):
         return float(generator.choice(self.values))
 
 
-class SameAs(NamedTuple):
-    """What was drawn for another hyperparameter."""
-
-    name: str
-
-
 class Space(NamedTuple):
     """What one would take untuned, which is every search's first trial, and where to search."""
 
     untuned: Mapping[str, float]
-    ranges: Mapping[str, LogUniform | Choice | SameAs]
+    ranges: Mapping[str, LogUniform | Choice]
 
 
 _ADAM: Final[dict[str, LogUniform | Choice]] = {
@@ -65,12 +59,7 @@ _INDIAN: Final[dict[str, LogUniform | Choice]] = {
 SPACES: Final = {
     # The papers' α and β, and those around the package's default.
     "INDIAN": Space({"lr": 0.1, "alpha": 0.25, "beta": 0.8}, _INDIAN),
-    # It starts at rest, as INNAprop does: an initial speed of 1 would be one unit for every parameter, since the first
-    # scaled gradient consists of signs.
-    "INDIAN, AdaGrad norm": Space(
-        {"lr": 0.01, "alpha": 0.1, "beta": 0.9, "initial_speed": 0.9},
-        {**_INDIAN, "lr": LogUniform(1e-3, 1e-1), "initial_speed": SameAs("beta")},
-    ),
+    "INDIAN, AdaGrad norm": Space({"lr": 0.01, "alpha": 0.1, "beta": 0.9}, {**_INDIAN, "lr": LogUniform(1e-3, 1e-1)}),
     # The learning rates and weight decays of AdamW, which its authors take over; their recommended pairs (0.1, 0.9) and
     # (2, 2), and values between them.
     "INNAprop": Space(
@@ -106,10 +95,7 @@ def random_trials(optimizer: str, number: int, seed: int = 0) -> list[Hyperparam
     generator = np.random.default_rng([seed, *optimizer.encode()])
     trials = [dict(untuned)]
     for _ in range(number - 1):
-        drawn: Hyperparameters = {}
-        for name, values in ranges.items():
-            drawn[name] = drawn[values.name] if isinstance(values, SameAs) else values.draw(generator)
-        trials.append(drawn)
+        trials.append({name: values.draw(generator) for name, values in ranges.items()})
     return trials
 
 

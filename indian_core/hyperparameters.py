@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 __all__ = [
     "DECAY",
@@ -22,6 +22,7 @@ __all__ = [
     "check_shape",
     "check_started",
     "check_whole_number",
+    "resolve_initial_speed",
 ]
 
 
@@ -34,7 +35,7 @@ class Defaults(NamedTuple):
         alpha: Viscous damping α.
         beta: Newton damping β.
         initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1). None is
-            s = β: a velocity m of 0.
+            s = β: a velocity m of 0. "auto" is one of these two, see `resolve_initial_speed`.
         weight_decay: Decay rate λ.
         norm: The norm that the method works in, one of `indian_core.norms.NORMS`; None is the Euclidean.
         norm_decay: σ of the RMSProp norm.
@@ -44,7 +45,7 @@ class Defaults(NamedTuple):
     learning_rate: float = 0.1
     alpha: float = 0.25
     beta: float = 0.8
-    initial_speed: float | None = 1.0
+    initial_speed: float | Literal["auto"] | None = "auto"
     weight_decay: float = 0.0
     norm: str | None = None
     norm_decay: float = 0.999
@@ -60,23 +61,25 @@ INNAPROP_DEFAULTS: Final = Defaults(
 
 
 class Range(NamedTuple):
-    """The values that a hyperparameter may take: the finite numbers from ``minimum`` to ``maximum``.
+    """The values that a hyperparameter may take: the finite numbers from ``minimum`` to ``maximum``, and ``others``.
 
     Attributes:
         minimum: The smallest value.
         exclusive: Whether ``minimum`` itself is left out.
         maximum: The largest value.
         exclusive_maximum: Whether ``maximum`` itself is left out.
+        others: Values that are no numbers: strings, or None.
     """
 
     minimum: float = -math.inf
     exclusive: bool = False
     maximum: float = math.inf
     exclusive_maximum: bool = False
+    others: tuple[str | None, ...] = ()
 
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, numbers.Real):
-            return False
+            return self.is_other(value)
         try:
             number = float(value)
         except OverflowError:
@@ -87,7 +90,14 @@ class Range(NamedTuple):
             return False
         return self.minimum <= number <= self.maximum
 
+    def is_other(self, value: object) -> bool:
+        """Whether it is one of ``others``."""
+        return (value is None or isinstance(value, str)) and value in self.others
+
     def __str__(self) -> str:
+        return _alternatives([self._numbers(), *map(repr, self.others)])
+
+    def _numbers(self) -> str:
         if self.minimum == -math.inf:
             return "a finite number"
         if self.maximum < math.inf:
@@ -106,18 +116,15 @@ RANGES: Final = {
     "learning_rate": NON_NEGATIVE,
     "alpha": NON_NEGATIVE,
     "beta": POSITIVE,
-    "initial_speed": Range(),
+    "initial_speed": Range(others=("auto", None)),
     "weight_decay": NON_NEGATIVE,
     "norm_decay": DECAY,
     "norm_epsilon": NON_NEGATIVE,
 }
 
-_OPTIONAL: Final = frozenset({"initial_speed"})
-"""Those that may be None."""
-
 
 def check(**hyperparameters: Any) -> dict[str, Any]:
-    """The hyperparameters as Python numbers, if every one lies in its range; ``initial_speed`` may be None.
+    """The hyperparameters as Python numbers, if every one lies in its range; ``initial_speed`` may be "auto" or None.
 
     Args:
         **hyperparameters: Values by name, the names being keys of `RANGES`. A value is a Python or NumPy number, or an
@@ -138,9 +145,32 @@ def check(**hyperparameters: Any) -> dict[str, Any]:
     for name in hyperparameters.keys() - RANGES.keys():
         raise TypeError(f"a hyperparameter must be one of {', '.join(RANGES)}, got {name}")
     return {
-        name: None if value is None and name in _OPTIONAL else check_number(name, value, RANGES[name])
+        name: value if RANGES[name].is_other(value) else check_number(name, value, RANGES[name])
         for name, value in hyperparameters.items()
     }
+
+
+def resolve_initial_speed(initial_speed: Any, norm: str | None) -> Any:
+    """The initial speed that "auto" stands for: the paper's 1 without a norm, None, from rest, in one.
+
+    In a norm, the entries of the first scaled gradient are signs, so a speed of 1 would give all parameters a velocity
+    near 1, however small they are.
+
+    Args:
+        initial_speed: Any value; it is returned unless it is "auto".
+        norm: The norm in which the steps are taken; None is the Euclidean.
+
+    Example:
+        >>> resolve_initial_speed("auto", norm=None)
+        1.0
+        >>> print(resolve_initial_speed("auto", norm="adagrad"))
+        None
+        >>> resolve_initial_speed(0.5, norm="adagrad")
+        0.5
+    """
+    if not isinstance(initial_speed, str) or initial_speed != "auto":
+        return initial_speed
+    return 1.0 if norm is None else None
 
 
 def check_number(name: str, value: Any, allowed: Range) -> float:
@@ -216,8 +246,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str], *, optional: boo
     """
     if optional and value is None:
         return
-    names = [repr(choice) for choice in choices] + (["None"] if optional else [])
-    allowed = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    allowed = _alternatives([repr(choice) for choice in choices] + (["None"] if optional else []))
     if not isinstance(value, str):
         raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
     if value not in choices:
@@ -263,6 +292,10 @@ def check_started(name: str, steps: int) -> None:
         raise ValueError(
             f"{name} must have taken a step, since the first phase depends on the first gradient; got 0 steps"
         )
+
+
+def _alternatives(names: list[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _single_number(name: str, value: Any, allowed: Range) -> Any:

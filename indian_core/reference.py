@@ -4,7 +4,7 @@ Nothing here is fast or shared with the adapters: it is equation (11) of the pap
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from indian_core.hyperparameters import (
     check_number,
     check_shape,
     check_whole_number,
+    resolve_initial_speed,
 )
 from indian_core.norms import NORMS, accumulate, norm_coefficients, preconditioned, scale
 
@@ -34,7 +35,7 @@ class PhaseForm:
         theta: θ₀, an array of a floating or complex dtype; copied.
         alpha: α >= 0.
         beta: β > 0.
-        initial_speed: s; None is β.
+        initial_speed: s; None is β; "auto" is 1 without a norm, and None in one.
         weight_decay: λ >= 0.
         norm: None or one of `indian_core.norms.NORMS`, the norm in which the steps are taken.
         norm_decay: σ in [0, 1), of RMSProp.
@@ -62,7 +63,7 @@ class PhaseForm:
         *,
         alpha: float = DEFAULTS.alpha,
         beta: float = DEFAULTS.beta,
-        initial_speed: float | None = DEFAULTS.initial_speed,
+        initial_speed: float | Literal["auto"] | None = DEFAULTS.initial_speed,
         weight_decay: float = DEFAULTS.weight_decay,
         norm: str | None = DEFAULTS.norm,
         norm_decay: float = DEFAULTS.norm_decay,
@@ -75,7 +76,7 @@ class PhaseForm:
         self.phase: FloatArray | None = None
         self.alpha = alpha
         self.beta = beta
-        self.initial_speed = initial_speed
+        self.initial_speed: float | None = resolve_initial_speed(initial_speed, norm)
         self.weight_decay = weight_decay
         self.norm = norm
         self.norm_decay = norm_decay

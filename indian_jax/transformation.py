@@ -1,14 +1,14 @@
 """INDIAN as an `optax.GradientTransformation`, in the Euclidean norm or an adaptive one."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from indian_core.dynamics import post_form
-from indian_core.hyperparameters import DEFAULTS, RANGES, check_choice
+from indian_core.hyperparameters import DEFAULTS, RANGES, check_choice, resolve_initial_speed
 from indian_core.norms import NORMS, norm_coefficients
 from indian_jax.coefficients import in_dtype, step_coefficients
 from indian_jax.decay_mask import Mask, check_mask, decay_mask
@@ -40,7 +40,7 @@ def indian(
     alpha: jax.typing.ArrayLike = DEFAULTS.alpha,
     beta: jax.typing.ArrayLike = DEFAULTS.beta,
     *,
-    initial_speed: jax.typing.ArrayLike | None = DEFAULTS.initial_speed,
+    initial_speed: jax.typing.ArrayLike | Literal["auto"] | None = DEFAULTS.initial_speed,
     weight_decay: jax.typing.ArrayLike | None = None,
     mask: Mask | None = None,
     norm: str | None = DEFAULTS.norm,
@@ -85,7 +85,8 @@ def indian(
         learning_rate: Step size γ >= 0, or a schedule, whose values are not checked.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
-        initial_speed: s: the first step starts with velocity −s g. The paper uses 1.
+        initial_speed: s: the first step starts with velocity −s g. The paper uses 1. None: β, so that the part of it
+            that the step remembers starts at 0. "auto": 1 without a norm, None in one.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². Where
             it is neither None nor known to be 0, ``update`` needs ``params``. None: the default, no decay.
         mask: Which parameters decay: a tree of bools with the parameters' structure or a prefix of it, or a function
@@ -120,6 +121,7 @@ def indian(
         learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
     alpha = scalar("alpha", alpha, RANGES["alpha"])
     beta = scalar("beta", beta, RANGES["beta"])
+    initial_speed = resolve_initial_speed(initial_speed, norm)
     if initial_speed is not None:
         initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
     if weight_decay is None:

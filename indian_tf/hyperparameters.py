@@ -1,9 +1,9 @@
 """The arguments of the constructor, checked, and the config that they make."""
 
 import inspect
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from indian_core.hyperparameters import DEFAULTS, check, check_choice
+from indian_core.hyperparameters import DEFAULTS, check, check_choice, resolve_initial_speed
 from indian_core.norms import NORMS
 from indian_tf.arguments import checked, checked_floating_dtype, checked_learning_rate
 from indian_tf.config import check_keys
@@ -27,7 +27,7 @@ class Hyperparameters(SavedExemptions):
         alpha: float = DEFAULTS.alpha,
         beta: float = DEFAULTS.beta,
         *,
-        initial_speed: float | None = DEFAULTS.initial_speed,
+        initial_speed: float | Literal["auto"] | None = DEFAULTS.initial_speed,
         weight_decay: float | None = DEFAULTS.weight_decay,
         norm: str | None = DEFAULTS.norm,
         norm_decay: float = DEFAULTS.norm_decay,
@@ -61,7 +61,8 @@ class Hyperparameters(SavedExemptions):
             gradient_accumulation_steps=gradient_accumulation_steps,
         )
         super().__init__(learning_rate=checked_learning_rate(learning_rate), name=name, **shared, **kwargs)
-        self.alpha, self.beta, self.initial_speed = (numbers[of] for of in ("alpha", "beta", "initial_speed"))
+        self.alpha, self.beta = numbers["alpha"], numbers["beta"]
+        self.initial_speed = resolve_initial_speed(numbers["initial_speed"], norm)
         self.norm, self.norm_decay, self.norm_epsilon = norm, numbers["norm_decay"], numbers["norm_epsilon"]
         self.norm_dtype = norm_dtype
 

@@ -50,7 +50,8 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, Torc
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1. None: β, so that the part
-            of it that the step remembers starts at 0.
+            of it that the step remembers starts at 0. ``"auto"``: 1 without a norm, None in one; the config holds what
+            that is.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². It
             acts on the velocity too, unlike in Keras' own optimizers. None means 0. Variables can be exempted with
             `exclude_from_weight_decay`; the config holds which.

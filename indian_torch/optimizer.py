@@ -1,13 +1,13 @@
 """INDIAN as a `torch.optim.Optimizer`."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
-from indian_core.hyperparameters import DEFAULTS
+from indian_core.hyperparameters import DEFAULTS, resolve_initial_speed
 from indian_torch.checks import checked
 from indian_torch.state import VelocityOptimizer
 from indian_torch.step import step_group
@@ -41,7 +41,8 @@ class INDIAN(VelocityOptimizer):
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1. None: β, so that the
-            part of it that the step remembers starts at 0.
+            part of it that the step remembers starts at 0. ``"auto"``: 1 without a norm, None in one; each group holds
+            what that is for its own norm.
         weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
         norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
             the k-th step, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is their sum. It
@@ -86,7 +87,7 @@ class INDIAN(VelocityOptimizer):
         alpha: float | Tensor = DEFAULTS.alpha,
         beta: float | Tensor = DEFAULTS.beta,
         *,
-        initial_speed: float | Tensor | None = DEFAULTS.initial_speed,
+        initial_speed: float | Tensor | Literal["auto"] | None = DEFAULTS.initial_speed,
         weight_decay: float | Tensor = DEFAULTS.weight_decay,
         norm: str | None = DEFAULTS.norm,
         norm_decay: float | Tensor = DEFAULTS.norm_decay,
@@ -122,7 +123,8 @@ class INDIAN(VelocityOptimizer):
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
             values = checked(self.defaults | param_group)
-            param_group = {name: values[name] for name in param_group}
+            initial_speed = resolve_initial_speed(values["initial_speed"], values["norm"])
+            param_group = {name: values[name] for name in param_group} | {"initial_speed": initial_speed}
         super().add_param_group(param_group)
         added = self.param_groups[-1]
         if added["fused"] and not all(param.is_floating_point() for param in added["params"]):

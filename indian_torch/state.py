@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, _get_scalar_dtype
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import DEFAULTS, check_started
+from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial_speed
 from indian_torch.coefficients import as_number
 from indian_torch.one_by_one import at_least_float32
 
@@ -141,6 +141,7 @@ class VelocityOptimizer(Optimizer):
         for group in self.param_groups:
             for name, value in (self.defaults | _NEWER_DEFAULTS).items():
                 group.setdefault(name, value)
+            group["initial_speed"] = resolve_initial_speed(group["initial_speed"], group["norm"])
             for param in group["params"]:
                 own = self._states.get(param, {})
                 if "step" in own and not isinstance(own["step"], Tensor):

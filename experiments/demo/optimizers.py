@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from indian_core import DEFAULTS
-from indian_core.hyperparameters import Defaults
+from indian_core.hyperparameters import Defaults, resolve_initial_speed
 
 __all__ = ["ADAM", "EPSILON_IN_ADAM", "INDIAN", "OPTIMIZERS", "SGD", "Adam", "NesterovSGD", "describe"]
 
@@ -24,7 +24,7 @@ class Adam(NamedTuple):
     epsilon: float = 1e-8
 
 
-INDIAN: Final = DEFAULTS
+INDIAN: Final = DEFAULTS._replace(initial_speed=resolve_initial_speed(DEFAULTS.initial_speed, DEFAULTS.norm))
 SGD: Final = NesterovSGD()
 ADAM: Final = Adam()
 

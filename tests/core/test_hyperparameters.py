@@ -20,6 +20,7 @@ from indian_core.hyperparameters import (
     check_flag,
     check_number,
     check_whole_number,
+    resolve_initial_speed,
 )
 from indian_core.norms import NORMS
 
@@ -28,7 +29,7 @@ RANGE_OF = {
     "learning_rate": "a finite number >= 0",
     "alpha": "a finite number >= 0",
     "beta": "a finite number > 0",
-    "initial_speed": "a finite number",
+    "initial_speed": "a finite number, 'auto' or None",
     "weight_decay": "a finite number >= 0",
     "norm_decay": "a number in [0, 1)",
     "norm_epsilon": "a finite number >= 0",
@@ -59,8 +60,31 @@ def test_defaults_are_in_range(defaults: Defaults) -> None:
     check(**values)
 
 
-def test_an_initial_speed_may_be_none() -> None:
-    assert check(initial_speed=None) == {"initial_speed": None}
+def test_an_initial_speed_may_be_auto_or_none() -> None:
+    """Also a string that is equal to that of the code, and not the same object: one from a file."""
+    for value in (None, "auto", "-auto"[1:]):
+        assert check(initial_speed=value) == {"initial_speed": value}
+
+
+@pytest.mark.parametrize("name", RANGE_OF.keys() - {"initial_speed"})
+@pytest.mark.parametrize("value", [None, "auto"])
+def test_no_other_hyperparameter_may_be_auto_or_none(name: str, value: Any) -> None:
+    error = refusal(name, value)
+    assert type(error) is TypeError
+    assert str(error) == f"{name} must be {RANGE_OF[name]}, got {value!r} of type {type(value).__name__}"
+
+
+@pytest.mark.parametrize("norm", [None, *NORMS])
+def test_the_automatic_initial_speed_is_1_without_a_norm_and_from_rest_in_one(norm: str | None) -> None:
+    automatic = 1.0 if norm is None else None
+    assert resolve_initial_speed(DEFAULTS.initial_speed, norm) == automatic
+    assert resolve_initial_speed("-auto"[1:], norm) == automatic
+
+
+@pytest.mark.parametrize("norm", [None, *NORMS])
+@pytest.mark.parametrize("speed", [None, 0.0, 1.0, np.array([0.5])], ids=str)
+def test_an_initial_speed_that_is_given_is_taken_as_it_is_in_every_norm(norm: str | None, speed: Any) -> None:
+    assert resolve_initial_speed(speed, norm) is speed
 
 
 @names

@@ -124,7 +124,7 @@ def test_iterates_stay_what_they_were() -> None:
         ({"alpha": -1}, ValueError, "alpha must be a finite number >= 0, got -1"),
         ({"beta": 0}, ValueError, "beta must be a finite number > 0, got 0"),
         ({"beta": "x"}, TypeError, "beta must be a finite number > 0, got 'x' of type str"),
-        ({"initial_speed": math.inf}, ValueError, "initial_speed must be a finite number, got inf"),
+        ({"initial_speed": math.inf}, ValueError, "initial_speed must be a finite number, 'auto' or None, got inf"),
         ({"weight_decay": -1e-9}, ValueError, "weight_decay must be a finite number >= 0, got -1e-09"),
         ({"step_size": math.nan}, ValueError, "learning_rate must be a finite number >= 0, got nan"),
         ({"step_size": None}, TypeError, "learning_rate must be a finite number >= 0, got None of type NoneType"),
@@ -206,6 +206,17 @@ def test_with_alpha_beta_one_a_norm_makes_preconditioned_gradient_descent(norm: 
         run.step(gradient, 0.02)
         theta = theta - 0.02 * 0.5 * gradient / (np.sqrt(mean) + 1e-8)
         np.testing.assert_allclose(run.theta, theta, rtol=1e-11)
+
+
+@pytest.mark.parametrize("norm", [None, *NORMS])
+def test_by_default_a_run_starts_with_speed_1_without_a_norm_and_from_rest_in_one(norm: str | None) -> None:
+    runs = [
+        trajectory(quadratic_gradient, np.array([1.0, -2.0, 3.0]), 0.1, 10, norm=norm, **speed)
+        for speed in ({}, {"initial_speed": 1.0}, {"initial_speed": None})
+    ]
+    default, expected, other = runs if norm is None else (runs[0], runs[2], runs[1])
+    np.testing.assert_array_equal(default, expected)
+    assert np.abs(np.subtract(default, other)).max() > 0.01
 
 
 def test_a_norm_of_another_name() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -19,7 +19,7 @@ class Hyperparameters(NamedTuple):
 
     alpha: float
     beta: float
-    initial_speed: float | None = 1.0
+    initial_speed: float | Literal["auto"] | None = 1.0
     weight_decay: float = 0.0
     norm: str | None = None
     norm_decay: float = 0.999
@@ -223,6 +223,7 @@ def _norm_cases(steps: int) -> list[Case]:
     rmsprop = Hyperparameters(1.0, 0.5, 1.0, 0.0, "rmsprop", 0.9, 0.01)
     adagrad = Hyperparameters(0.1, 0.9, 1.0, 0.01, "adagrad")
     euclidean = Hyperparameters(0.5, 0.1, 1.0, 0.01)
+    automatic = tuple(group._replace(initial_speed="auto") for group in (euclidean, adagrad))
     halfway = steps // 2
     return [
         Case("quadratic", PowerDecay(0.3, 0.5), (innaprop, innaprop), steps),
@@ -234,7 +235,7 @@ def _norm_cases(steps: int) -> list[Case]:
         Case("quadratic", PowerDecay(0.3, 0.5), (adagrad, adagrad), steps),
         Case("logistic regression", PowerDecay(0.05, 0.5), (adagrad, adagrad), steps, resumes_at=halfway),
         Case("nonsmooth", PowerDecay(0.05, 0.5), (adagrad, adagrad), steps),
-        Case("quadratic", PowerDecay(0.2, 0.25), (euclidean, adagrad), steps),
+        Case("quadratic", PowerDecay(0.2, 0.25), automatic, steps),
         Case("logistic regression", PowerDecay(0.1, 0.5), (innaprop, rmsprop), steps, joins_at=7, resumes_at=halfway),
     ]
 

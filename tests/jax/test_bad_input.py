@@ -16,7 +16,7 @@ RANGES = {
     "learning_rate": "a finite number >= 0",
     "alpha": "a finite number >= 0",
     "beta": "a finite number > 0",
-    "initial_speed": "a finite number",
+    "initial_speed": "a finite number, 'auto' or None",
     "weight_decay": "a finite number >= 0",
     "norm_decay": "a number in [0, 1)",
     "norm_epsilon": "a finite number >= 0",

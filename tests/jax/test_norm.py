@@ -142,6 +142,45 @@ def test_masked_and_injected_is_the_same_run(assert_trees_close):
     assert optax.tree.get(state, "norm_epsilon") == 0.5
 
 
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+@pytest.mark.parametrize("make", [indian, optax.inject_hyperparams(indian)], ids=["plain", "injected"])
+def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(assert_trees_close, norm, make):
+    gradients = jnp.array([1.0, -2.0, 0.5])
+
+    def first_step(**speed):
+        tx = make(norm=norm, **speed)
+        updates, state = tx.update(gradients, tx.init(gradients), gradients)
+        return updates, optax.tree.get(state, "velocity")
+
+    paper, rest = first_step(initial_speed=1.0), first_step(initial_speed=None)
+    expected, other = (paper, rest) if norm is None else (rest, paper)
+    for speed in ({}, {"initial_speed": "auto"}):
+        assert_trees_close(first_step(**speed), expected)
+        assert all(jnp.all(jnp.abs(a - b) > 0.009) for a, b in zip(first_step(**speed), other, strict=True))
+
+
+@pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
+def test_from_rest_is_a_speed_of_beta_for_a_traced_beta_too(norm):
+    @jax.jit
+    def first_velocity(beta):
+        tx = indian(0.1, 0.5, beta, norm=norm)
+        return tx.update(jnp.ones(2), tx.init(jnp.ones(2)))[1].velocity
+
+    for beta in (0.25, 0.75):
+        np.testing.assert_allclose(first_velocity(beta), -0.1 * (1 - 0.5 * beta), rtol=1e-6)
+
+
+def test_with_its_defaults_it_trains_in_the_adagrad_norm(run):
+    inputs = np.random.default_rng(0).normal(size=(16, 100))
+    targets = inputs @ (0.05 * np.random.default_rng(1).normal(size=100))
+
+    def loss(weights):
+        return jnp.mean((jnp.array(inputs) @ weights - targets) ** 2)
+
+    last = run(indian(norm="adagrad"), jax.grad(loss), jnp.zeros(100), 50).params[-1]
+    assert loss(last) < 1e-3 * loss(jnp.zeros(100))
+
+
 @pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
 def test_complex_gradients_are_scaled_by_their_absolute_value(norm):
     gradients = jnp.array([3 + 4j, -5j, 5.0], jnp.complex64)
@@ -149,7 +188,7 @@ def test_complex_gradients_are_scaled_by_their_absolute_value(norm):
     updates, state = tx.update(gradients, tx.init(gradients))
     assert state.accumulator.dtype == jnp.float32
     np.testing.assert_allclose(state.accumulator, 25.0 * (0.25 if norm == "rmsprop" else 1.0), rtol=1e-6)
-    np.testing.assert_allclose(updates, -0.1 * gradients / 5, rtol=1e-6)
+    np.testing.assert_allclose(updates, -0.1 * 0.3 * gradients / 5, rtol=1e-6)
     assert updates.dtype == state.velocity.dtype == jnp.complex64
 
 

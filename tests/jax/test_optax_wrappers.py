@@ -66,6 +66,12 @@ def test_inject_hyperparams_takes_the_same_steps(params, steps, assert_trees_clo
     assert set(state.hyperparams) == {*settings, "norm_decay", "norm_epsilon"}
 
 
+def test_an_initial_speed_that_is_no_number_stays_out_of_the_injected_state(params):
+    for speed in ({}, {"initial_speed": "auto"}, {"initial_speed": None}):
+        state = optax.inject_hyperparams(indian)(norm="adagrad", **speed).init(params)
+        assert "initial_speed" not in state.hyperparams
+
+
 def test_inject_hyperparams_takes_a_schedule_for_every_number(params, steps):
     def settings(count):
         return {

@@ -11,7 +11,7 @@ from indian_tf import INDIAN, INNA, INNAprop, LogarithmicDecay, PowerDecay
 
 NON_NEGATIVE = "a finite number >= 0"
 POSITIVE = "a finite number > 0"
-ANY = "a finite number"
+ANY = "a finite number, 'auto' or None"
 RANGES = {
     "learning_rate": NON_NEGATIVE,
     "alpha": NON_NEGATIVE,

@@ -66,6 +66,35 @@ def test_innaprop_goes_on_where_the_published_rule_breaks(apply, trajectory):
     np.testing.assert_allclose(actual, expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(apply, gradient, norm):
+    def end(**speed):
+        optimizer, variable = INDIAN(norm=norm, **speed), keras.Variable([1.0, -2.0, 0.5])
+        for k in range(3):
+            apply(optimizer, [gradient(keras.ops.convert_to_numpy(variable), k)], [variable])
+        return keras.ops.convert_to_numpy(variable)
+
+    default, automatic, paper, rest = end(), end(initial_speed="auto"), end(initial_speed=1.0), end(initial_speed=None)
+    expected, other = (paper, rest) if norm is None else (rest, paper)
+    np.testing.assert_array_equal(default, expected)
+    np.testing.assert_array_equal(automatic, expected)
+    assert np.abs(default - other).max() > 0.01
+
+
+def test_with_its_defaults_it_trains_in_the_adagrad_norm(apply):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(16, 100))
+    targets = inputs @ (0.05 * generator.normal(size=100))
+    optimizer, weights = INDIAN(norm="adagrad"), keras.Variable(np.zeros(100))
+
+    def residual():
+        return inputs @ keras.ops.convert_to_numpy(weights) - targets
+
+    for _ in range(50):
+        apply(optimizer, [inputs.T @ residual() / 8], [weights])
+    assert np.mean(residual() ** 2) < 1e-3 * np.mean(targets**2)
+
+
 @pytest.mark.usefixtures("float64")
 @each_norm
 def test_the_norm_of_a_variable_counts_its_own_gradients(apply, norm):

@@ -69,6 +69,16 @@ def test_an_initial_speed_of_none_survives_the_config():
     assert INDIAN.from_config(INDIAN(initial_speed=None).get_config()).initial_speed is None
 
 
+@pytest.mark.parametrize(("norm", "automatic"), [(None, 1.0), ("rmsprop", None), ("adagrad", None)])
+def test_the_config_holds_what_the_automatic_initial_speed_is(norm, automatic):
+    """And so a saved model starts as it was meant to, whatever the default is later."""
+    config = json.loads(json.dumps(INDIAN(norm=norm).get_config()))
+    assert config["initial_speed"] == automatic
+    assert INDIAN.from_config(dict(config)).get_config() == config
+    assert INDIAN.from_config(config | {"initial_speed": "auto"}).initial_speed == automatic
+    assert INDIAN.from_config(config | {"initial_speed": 1.0}).initial_speed == 1.0
+
+
 def test_weight_decay_of_none_survives_the_config():
     assert INDIAN.from_config(INDIAN(weight_decay=None).get_config()).weight_decay is None
 

@@ -10,14 +10,14 @@ import torch
 
 from indian_torch import INDIAN
 
-_NON_NEGATIVE, _POSITIVE, _FINITE = "a finite number >= 0", "a finite number > 0", "a finite number"
+_NON_NEGATIVE, _POSITIVE = "a finite number >= 0", "a finite number > 0"
 _FLAG, _OPTIONAL_FLAG = "True or False", "True, False or None"
 
 RANGES = {
     "lr": _NON_NEGATIVE,
     "alpha": _NON_NEGATIVE,
     "beta": _POSITIVE,
-    "initial_speed": _FINITE,
+    "initial_speed": "a finite number, 'auto' or None",
     "weight_decay": _NON_NEGATIVE,
     "norm_decay": "a number in [0, 1)",
     "norm_epsilon": _NON_NEGATIVE,

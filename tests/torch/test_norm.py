@@ -76,6 +76,76 @@ def test_innaprop_refuses_what_makes_it_another_method() -> None:
 
 
 @each_implementation
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(
+    flags: dict[str, Any], norm: str | None
+) -> None:
+    speeds: list[dict[str, Any]] = [{}, {"initial_speed": "auto"}, {"initial_speed": 1.0}, {"initial_speed": None}]
+    default, automatic, paper, rest = (
+        run(INDIAN([torch.tensor(np.linspace(-1, 1, 7))], norm=norm, **flags, **speed), 5) for speed in speeds
+    )
+    expected, other = (paper, rest) if norm is None else (rest, paper)
+    np.testing.assert_array_equal(default, expected)
+    np.testing.assert_array_equal(automatic, expected)
+    assert np.abs(default - other).max() > 0.01
+
+
+def test_by_default_each_group_starts_as_its_own_norm_asks_for() -> None:
+    """Groups hold, and checkpoints keep, what that is: numbers, and None for rest."""
+
+    def speeds(optimizer: INDIAN) -> list[Any]:
+        return [group["initial_speed"] for group in optimizer.state_dict()["param_groups"]]
+
+    def groups(*others: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"params": [torch.ones(1)], **other} for other in others]
+
+    norms = groups({}, {"norm": "adagrad"}, {"norm": "rmsprop", "initial_speed": 0.5}, {"norm": None})
+    optimizer = INDIAN(norms)
+    assert speeds(optimizer) == [1.0, None, 0.5, 1.0]
+    optimizer = copy.deepcopy(optimizer)
+    optimizer.add_param_group(*groups({"norm": "rmsprop"}))
+    assert speeds(optimizer) == [1.0, None, 0.5, 1.0, None]
+    assert "initial_speed: None" in repr(optimizer)
+    assert speeds(INDIAN(groups({}, {"norm": None}), norm="adagrad")) == [None, 1.0]
+    assert speeds(INDIAN(groups({}, {"norm": None}), norm="adagrad", initial_speed=0.25)) == [0.25, 0.25]
+    assert speeds(INNAprop(groups({}, {"norm": None}))) == [None, None]
+
+
+def test_a_saved_initial_speed_is_taken_as_it_is_and_one_that_is_missing_as_the_default() -> None:
+    """One of 1 in a norm is what the default was before it depended on the norm."""
+    optimizer = INDIAN([{"params": [torch.ones(1)], "norm": norm} for norm in (None, "adagrad")])
+    saved = optimizer.state_dict()
+    for group in saved["param_groups"]:
+        group["initial_speed"] = 1.0
+    optimizer.load_state_dict(saved)
+    assert [group["initial_speed"] for group in optimizer.param_groups] == [1.0, 1.0]
+    for group in saved["param_groups"]:
+        del group["initial_speed"]
+    optimizer.load_state_dict(saved)
+    assert [group["initial_speed"] for group in optimizer.param_groups] == [1.0, None]
+
+
+def test_with_its_defaults_it_trains_in_the_adagrad_norm_and_better_than_from_speed_1() -> None:
+    """A linear regression with more unknowns than equations, which are small beside the steps."""
+    generator = np.random.default_rng(0)
+    inputs = torch.tensor(generator.normal(size=(16, 100)))
+    targets = inputs @ torch.tensor(0.05 * generator.normal(size=100))
+
+    def loss_after_50_steps(**speed: float) -> float:
+        weights = torch.zeros(100, dtype=torch.float64, requires_grad=True)
+        optimizer = INDIAN([weights], norm="adagrad", **speed)
+        for _ in range(50):
+            optimizer.zero_grad()
+            (inputs @ weights - targets).square().mean().backward()
+            optimizer.step()
+        return float((inputs @ weights.detach() - targets).square().mean())
+
+    loss, start = loss_after_50_steps(), float(targets.square().mean())
+    assert loss < 1e-6 * start
+    assert loss < 0.1 * loss_after_50_steps(initial_speed=1.0)
+
+
+@each_implementation
 def test_groups_have_norms_of_their_own(flags: dict[str, Any]) -> None:
     """Also a group that is added between steps."""
     names = (None, "rmsprop", "adagrad")
