@@ -2,7 +2,7 @@
 
 The text is the .txt file that ``--data`` names, or the first one in that folder; without it, the sources of Python's
 standard library. Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds.
-All runs have the same schedule: a linear warm-up and a cosine to zero. In PyTorch. Run with::
+All runs have the same schedule: a linear warm-up and a cosine to zero. Run with::
 
     python -m experiments character_gpt --data DIR
 """
@@ -62,7 +62,7 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
 GOAL: Final = Goal("AdamW", "validation_loss")
 
 
-def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
+def protocol(scale: str, source: Path | None, seeds: int | None, framework: str) -> Protocol:
     """What is compared at a scale."""
     sizes = dict(SCALES[scale])
     sizes["seeds"] = seeds or sizes["seeds"]
@@ -70,7 +70,7 @@ def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
     return Protocol(
         data=data.text(source, context=sizes.pop("context")),
         network={"name": "character_gpt", **sizes.pop("network")},
-        framework="torch",
+        framework=framework,
         contestants=[Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS],
         **sizes,
     )
@@ -78,10 +78,10 @@ def protocol(scale: str, source: Path | None, seeds: int | None) -> Protocol:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Search, train, and write a figure, tables and the configuration."""
-    options = parser("character_gpt", __doc__, ["data", "seeds", "scale", "workers"]).parse_args(arguments)
+    options = parser("character_gpt", __doc__, ["data", "seeds", "framework", "scale", "workers"]).parse_args(arguments)
     folder = options.output
     with comparison.explained():
-        chosen = protocol(options.scale, options.data, options.seeds)
+        chosen = protocol(options.scale, options.data, options.seeds, options.framework)
         found = comparison.compare(chosen, options.data, folder, options.workers)
     text = comparison.table(found, GOAL, accuracy=False, sort_by="validation_loss")
     comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))

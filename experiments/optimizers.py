@@ -1,7 +1,10 @@
 """Optimizers by name in each framework, built from the same hyperparameters.
 
 Every optimizer takes the learning rate of each step from the training loop, so that schedules are the same everywhere.
-Frameworks are imported where they are used.
+The same name takes the same steps in the three frameworks, but for some optimizers of the frameworks' own: Keras' Adam
+and AdamW add ε before they take the bias out; Keras' SGD multiplies gradients with the learning rate before momentum
+sums them up, which is the same as long as the learning rate is; and each framework has another schedule for the
+momentum of its NAdam. Frameworks are imported where they are used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +24,10 @@ OURS: Final = ("INDIAN", "INDIAN, AdaGrad norm", "INNAprop")
 """The optimizers of this project: their runs depend on the adapters' code."""
 
 Hyperparameters = Mapping[str, float]
+
+_EPSILON: Final = 1e-8
+_ADAGRAD_EPSILON: Final = 1e-10
+"""Those of PyTorch, which adds both outside of the root."""
 
 
 def in_torch(name: str, params: "Iterable[torch.nn.Parameter]", hyperparameters: Hyperparameters) -> Any:
@@ -83,15 +90,16 @@ def in_keras(name: str, hyperparameters: Hyperparameters) -> "keras.optimizers.O
         case "SGD-Nesterov":
             return keras.optimizers.SGD(rate, nesterov=True, **given)
         case "AdaGrad":
-            return keras.optimizers.Adagrad(rate, initial_accumulator_value=0.0, epsilon=1e-10, **given)
+            return keras.optimizers.Adagrad(rate, initial_accumulator_value=0.0, epsilon=_ADAGRAD_EPSILON**2, **given)
         case "RMSProp":
-            return keras.optimizers.RMSprop(rate, rho=given.pop("alpha", 0.99), epsilon=1e-8, **given)
+            # Keras adds ε under the root, PyTorch outside.
+            return keras.optimizers.RMSprop(rate, rho=given.pop("alpha", 0.99), epsilon=_EPSILON**2, **given)
         case "Adam":
-            return keras.optimizers.Adam(rate, epsilon=1e-8, **given)
+            return keras.optimizers.Adam(rate, epsilon=_EPSILON, **given)
         case "AdamW":
-            return keras.optimizers.AdamW(rate, epsilon=1e-8, **given)
+            return keras.optimizers.AdamW(rate, epsilon=_EPSILON, **given)
         case "NAdam":
-            return keras.optimizers.Nadam(rate, epsilon=1e-8, **given)
+            return keras.optimizers.Nadam(rate, epsilon=_EPSILON, **given)
     if name in OURS:
         ours: Any = import_module("indian_tf")
         numbers = {key: float(value) for key, value in given.items()}
@@ -119,9 +127,11 @@ def in_jax(name: str, learning_rate: Any, hyperparameters: Hyperparameters) -> "
         case "SGD-Nesterov":
             return optax.sgd(learning_rate, nesterov=True, **given)
         case "AdaGrad":
-            return optax.adagrad(learning_rate, initial_accumulator_value=0.0, eps=1e-10, **given)
+            # Optax adds ε under the root, too.
+            return optax.adagrad(learning_rate, initial_accumulator_value=0.0, eps=_ADAGRAD_EPSILON**2, **given)
         case "RMSProp":
-            return optax.rmsprop(learning_rate, decay=given.pop("alpha", 0.99), eps=1e-8, eps_in_sqrt=False, **given)
+            decay = given.pop("alpha", 0.99)
+            return optax.rmsprop(learning_rate, decay=decay, eps=_EPSILON, eps_in_sqrt=False, **given)
         case "Adam":
             return optax.adam(learning_rate, **given)
         case "AdamW":

@@ -1,8 +1,9 @@
-"""The networks of the experiments, as lists of layers."""
+"""The networks of the experiments: lists of layers for images, and the GPT for texts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from experiments.networks.character_gpt import CharacterGPT, character_gpt
 from experiments.networks.layers import Convolution, Dense, Flatten, Layer, MaxPool, MeanOverPixels, Network, Relu
 
 __all__ = ["ARCHITECTURES", "convnet", "describe", "network_in_network", "perceptron"]
@@ -61,20 +62,21 @@ def perceptron(input_shape: tuple[int, ...], classes: int, widths: tuple[int, ..
     return Network(tuple(input_shape), (*layers, Dense(classes)))
 
 
-ARCHITECTURES: Final[dict[str, Callable[..., Network]]] = {
+ARCHITECTURES: Final[dict[str, Callable[..., Network | CharacterGPT]]] = {
     "network_in_network": network_in_network,
     "convnet": convnet,
     "perceptron": perceptron,
+    "character_gpt": character_gpt,
 }
 """By the name that the configuration of a run has."""
 
 
-def describe(configuration: Mapping[str, Any], input_shape: tuple[int, ...], classes: int) -> Network:
+def describe(configuration: Mapping[str, Any], input_shape: tuple[int, ...], classes: int) -> Network | CharacterGPT:
     """The network that the configuration of a run names: ``{"name": ..., **sizes}``.
 
     Example:
-        >>> describe({"name": "perceptron", "widths": [5]}, (2, 2, 1), 10).number_of_parameters()
-        85
+        >>> len(describe({"name": "perceptron", "widths": [5]}, (2, 2, 1), 10).initial_weights(0))
+        4
     """
     sizes = {key: value for key, value in configuration.items() if key != "name"}
     return ARCHITECTURES[configuration["name"]](input_shape, classes, **sizes)

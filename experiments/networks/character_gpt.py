@@ -1,84 +1,113 @@
-"""A character-level GPT in PyTorch: pre-norm blocks of causal attention and a perceptron, learned positions."""
+"""A character-level GPT: pre-norm blocks of causal attention and a perceptron, learned positions; in any framework.
+
+Nothing here needs a deep learning framework. PyTorch has a module of its own for it, `experiments.networks.torch_gpt`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from numpy.typing import NDArray
 
-__all__ = ["CharacterGPT", "number_of_parameters"]
+from experiments.networks.layers import Weights
+
+__all__ = ["NORM_EPSILON", "CharacterGPT", "character_gpt", "logits"]
+
+NORM_EPSILON: Final = 1e-5
+"""What the normalizations add to a variance."""
 
 _DEVIATION = 0.02
 
 
-class CharacterGPT(nn.Module):
+class CharacterGPT(NamedTuple):
     """Predicts every next character of a text.
 
-    Matrices start as normal numbers of standard deviation 0.02, those that end a residual branch divided by the square
-    root of the number of branches, so that the sum of all branches keeps its size; biases start at zero, scales of
-    normalizations at one. All come from one NumPy generator.
-
-    Args:
+    Attributes:
         vocabulary: Number of characters.
         context: Longest text that it takes.
         width: Numbers that describe a character within the network; a multiple of ``heads``.
         blocks: Number of blocks.
         heads: Of the attention.
-        seed: Decides the initial weights.
-
-    Example:
-        >>> network = CharacterGPT(vocabulary=65, context=64, width=128, blocks=5, heads=4, seed=0)
-        >>> network(torch.zeros(2, 64, dtype=torch.long)).shape
-        torch.Size([2, 64, 65])
     """
 
-    def __init__(self, vocabulary: int, context: int, width: int, blocks: int, heads: int, seed: int) -> None:
-        super().__init__()
-        self.characters = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.empty(context, width))
-        self.blocks = nn.Sequential(*(_Block(width, heads) for _ in range(blocks)))
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, vocabulary)
+    vocabulary: int
+    context: int
+    width: int
+    blocks: int
+    heads: int
+
+    def initial_weights(self, seed: int) -> Weights:
+        """Those of the positions, (context, width), and characters, (vocabulary, width); of the blocks; of the end.
+
+        A block has a scale and a shift for its first normalization and for its second, and the matrix, (in, out), and
+        bias of four linear layers: to query, key and value; from the attention; and the two of the perceptron. At the
+        end are a normalization and a linear layer to the logits.
+
+        Matrices start as normal numbers of standard deviation 0.02, those that end a residual branch divided by the
+        square root of the number of branches, so that the sum of all branches keeps its size; biases and shifts start
+        at zero, scales at one.
+
+        Example:
+            >>> gpt = CharacterGPT(vocabulary=65, context=64, width=128, blocks=5, heads=4)
+            >>> sum(weight.size for weight in gpt.initial_weights(0))
+            1016129
+        """
         generator = np.random.default_rng(seed)
-        with torch.no_grad():
-            for name, param in self.named_parameters():
-                if param.ndim > 1:
-                    ends_branch = name.endswith(("attend.weight", "contract.weight"))
-                    deviation = _DEVIATION / (2 * blocks) ** 0.5 if ends_branch else _DEVIATION
-                    param.copy_(torch.from_numpy(generator.normal(0.0, deviation, param.shape)))
-                elif name.endswith("bias"):
-                    param.zero_()
+        width, at_end = self.width, _DEVIATION / (2 * self.blocks) ** 0.5
 
-    def forward(self, text: Tensor) -> Tensor:
-        """Logits, shape (n, length, vocabulary), of the characters after each of a text of shape (n, length)."""
-        x = self.characters(text) + self.positions[: text.shape[1]]
-        return self.output(self.norm(self.blocks(x)))
+        def normal(rows: int, columns: int, deviation: float = _DEVIATION) -> NDArray[np.float64]:
+            return generator.normal(0.0, deviation, (rows, columns))
 
+        def normalization() -> Weights:
+            return [np.ones(width), np.zeros(width)]
 
-class _Block(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.project = nn.Linear(width, 3 * width)
-        self.attend = nn.Linear(width, width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
+        def linear(inputs: int, outputs: int, deviation: float = _DEVIATION) -> Weights:
+            return [normal(outputs, inputs, deviation).T, np.zeros(outputs)]
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attend(self._attention(self.project(self.norm_1(x))))
-        return x + self.contract(gelu(self.expand(self.norm_2(x))))
-
-    def _attention(self, projected: Tensor) -> Tensor:
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projected.chunk(3, -1))
-        attended = scaled_dot_product_attention(query, key, value, is_causal=True)
-        return attended.transpose(1, 2).flatten(2)
+        weights = [normal(self.context, width), normal(self.vocabulary, width)]
+        for _ in range(self.blocks):
+            weights += [*normalization(), *normalization(), *linear(width, 3 * width), *linear(width, width, at_end)]
+            weights += [*linear(width, 4 * width), *linear(4 * width, width, at_end)]
+        return [*weights, *normalization(), *linear(width, self.vocabulary)]
 
 
-def number_of_parameters(network: nn.Module) -> int:
-    """Of a network in PyTorch.
+def character_gpt(input_shape: tuple[int, ...], classes: int, width: int, blocks: int, heads: int) -> CharacterGPT:
+    """For texts of shape (context,) with so many different characters."""
+    return CharacterGPT(classes, input_shape[0], width, blocks, heads)
 
-    Example:
-        >>> number_of_parameters(nn.Linear(3, 2))
-        8
+
+def logits(gpt: CharacterGPT, weights: Sequence[Any], text: Any, xp: Any, nn: Any) -> Any:
+    """Logits, shape (n, context, vocabulary), of the characters after each of a text of shape (n, context).
+
+    Args:
+        gpt: Its sizes.
+        weights: As `CharacterGPT.initial_weights` orders them.
+        text: Whole numbers.
+        xp: Namespace of the arrays: `jax.numpy` or `keras.ops`.
+        nn: Has their softmax and gelu: `jax.nn` or `keras.ops`.
     """
-    return sum(param.numel() for param in network.parameters())
+    remaining = iter(weights)
+    past = np.tril(np.ones((gpt.context, gpt.context), bool))
+
+    def normalized(x: Any, scale: Any, shift: Any) -> Any:
+        centred = x - xp.mean(x, axis=-1, keepdims=True)
+        variance = xp.mean(xp.square(centred), axis=-1, keepdims=True)
+        return centred / xp.sqrt(variance + NORM_EPSILON) * scale + shift
+
+    def linear(x: Any) -> Any:
+        return xp.matmul(x, next(remaining)) + next(remaining)
+
+    def attention(projected: Any) -> Any:
+        split = xp.reshape(projected, (-1, gpt.context, 3, gpt.heads, gpt.width // gpt.heads))
+        query, key, value = (xp.transpose(split[:, :, i], (0, 2, 1, 3)) for i in range(3))
+        scores = xp.matmul(query, xp.transpose(key, (0, 1, 3, 2))) / (gpt.width // gpt.heads) ** 0.5
+        attended = xp.matmul(nn.softmax(xp.where(past, scores, -np.inf), axis=-1), value)
+        return xp.reshape(xp.transpose(attended, (0, 2, 1, 3)), (-1, gpt.context, gpt.width))
+
+    positions, characters = next(remaining), next(remaining)
+    x = xp.take(characters, text, axis=0) + positions
+    for _ in range(gpt.blocks):
+        first, second = ((next(remaining), next(remaining)) for _ in range(2))
+        x = x + linear(attention(linear(normalized(x, *first))))
+        x = x + linear(nn.gelu(linear(normalized(x, *second)), approximate=False))
+    return linear(normalized(x, next(remaining), next(remaining)))

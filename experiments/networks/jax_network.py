@@ -1,22 +1,24 @@
-"""Networks of `experiments.networks.layers` in JAX."""
+"""Networks of `experiments.networks.layers` and `experiments.networks.character_gpt` in JAX."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
+from experiments.networks import character_gpt
+from experiments.networks.character_gpt import CharacterGPT
 from experiments.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
 
 __all__ = ["logits"]
 
 
-def logits(network: Network, weights: Sequence[jax.Array], images: jax.Array) -> jax.Array:
-    """What a network makes of images of shape (n, height, width, channels).
+def logits(network: Network | CharacterGPT, weights: Sequence[jax.Array], x: jax.Array) -> jax.Array:
+    """What a network makes of images of shape (n, height, width, channels), or of texts of shape (n, context).
 
     Args:
-        network: Its layers.
-        weights: In the order and shapes of `Network.initial_weights`.
-        images: Of the shape that the network takes.
+        network: Its layers, or the sizes of a GPT.
+        weights: In the order and shapes of its ``initial_weights``.
+        x: Of the shape that the network takes.
 
     Example:
         >>> from experiments.networks.architectures import convnet
@@ -24,8 +26,9 @@ def logits(network: Network, weights: Sequence[jax.Array], images: jax.Array) ->
         >>> logits(network, network.initial_weights(0), jnp.zeros((5, 8, 8, 1))).shape
         (5, 10)
     """
+    if isinstance(network, CharacterGPT):
+        return character_gpt.logits(network, weights, x, jnp, jax.nn)
     remaining = iter(weights)
-    x = images
     for layer in network.layers:
         match layer:
             case Convolution():

@@ -1,22 +1,25 @@
-"""Networks of `experiments.networks.layers` in Keras."""
+"""Networks of `experiments.networks.layers` and `experiments.networks.character_gpt` in Keras."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.networks import character_gpt
+from experiments.networks.character_gpt import CharacterGPT
 from experiments.networks.layers import Convolution, Dense, Flatten, Layer, MaxPool, MeanOverPixels, Network, Relu
 
 __all__ = ["keras_network"]
 
 
-def keras_network(network: Network, weights: Sequence[NDArray[np.floating]]) -> keras.Model:
-    """A model from images of shape (n, height, width, channels) to logits, in the dtype of `keras.config.floatx`.
+def keras_network(network: Network | CharacterGPT, weights: Sequence[NDArray[np.floating]]) -> keras.Model:
+    """A model to logits from images of shape (n, height, width, channels), or from texts of shape (n, context).
 
     Args:
-        network: Its layers.
-        weights: As `Network.initial_weights` gives them.
+        network: Its layers, or the sizes of a GPT. It has the dtype of `keras.config.floatx`.
+        weights: As its ``initial_weights`` gives them.
 
     Example:
         >>> from experiments.networks.architectures import convnet
@@ -24,7 +27,10 @@ def keras_network(network: Network, weights: Sequence[NDArray[np.floating]]) -> 
         >>> keras_network(network, network.initial_weights(0)).output_shape
         (None, 10)
     """
-    model = keras.Sequential([keras.Input(network.input_shape), *map(_layer, network.layers)])
+    if isinstance(network, CharacterGPT):
+        model = keras.Sequential([keras.Input((network.context,), dtype="int32"), _GPT(network, weights)])
+    else:
+        model = keras.Sequential([keras.Input(network.input_shape), *map(_layer, network.layers)])
     model.set_weights(list(weights))
     return model
 
@@ -44,3 +50,18 @@ def _layer(layer: Layer) -> keras.Layer:
         case MeanOverPixels():
             return keras.layers.GlobalAveragePooling2D()
     raise TypeError(f"unknown layer {layer!r}")
+
+
+class _GPT(keras.layers.Layer):
+    """All of a GPT as one layer."""
+
+    def __init__(self, gpt: CharacterGPT, weights: Sequence[NDArray[np.floating]]) -> None:
+        super().__init__()
+        self._gpt = gpt
+        self._ordered = [self.add_weight(shape=weight.shape) for weight in weights]
+
+    def call(self, text: Any) -> Any:
+        return character_gpt.logits(self._gpt, self._ordered, text, keras.ops, keras.ops)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape, self._gpt.vocabulary)

@@ -1,6 +1,6 @@
 """Networks of `experiments.networks.layers` in PyTorch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
 
-__all__ = ["TorchNetwork", "from_torch_layout"]
+__all__ = ["TorchNetwork"]
 
 
 class TorchNetwork(nn.Module):
@@ -56,6 +56,11 @@ class TorchNetwork(nn.Module):
         """Logits, shape (n, classes)."""
         return self.layers(images.permute(0, 3, 1, 2))
 
+    def weights(self) -> list[NDArray[np.floating]]:
+        """The parameters, as `Network.initial_weights` orders them."""
+        arrays = (param.detach().cpu().numpy() for param in self.parameters())
+        return [array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T for array in arrays]
+
 
 class _FlattenPixels(nn.Module):
     """In the order of the other frameworks; PyTorch's own has the channels first."""
@@ -67,17 +72,6 @@ class _FlattenPixels(nn.Module):
 class _MeanOverPixels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(dim=(2, 3))
-
-
-def from_torch_layout(tensors: Iterable[Tensor]) -> list[NDArray[np.floating]]:
-    """Parameters, or what has their shapes, in the layout of `experiments.networks.layers`.
-
-    Example:
-        >>> from_torch_layout([torch.zeros(16, 3, 5, 5)])[0].shape
-        (5, 5, 3, 16)
-    """
-    arrays = (tensor.detach().cpu().numpy() for tensor in tensors)
-    return [array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T for array in arrays]
 
 
 def _to_torch_layout(array: NDArray[np.floating]) -> NDArray[np.floating]:

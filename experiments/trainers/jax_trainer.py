@@ -60,7 +60,7 @@ class Trainer:
     def step(self, x: NDArray[Any], y: NDArray[np.int64], learning_rate: float) -> float:
         """Take one step."""
         rate = np.asarray(learning_rate, self._dtype)
-        self.params, self.state, loss = self._step(self.params, self.state, x.astype(self._dtype), y, rate)
+        self.params, self.state, loss = self._step(self.params, self.state, self._input(x), y, rate)
         return float(loss)
 
     def evaluate(self, x: NDArray[Any], y: NDArray[np.int64]) -> Evaluation:
@@ -68,11 +68,14 @@ class Trainer:
         loss, right = 0.0, 0
         for start in range(0, len(y), _EVALUATED_AT_ONCE):
             rows = slice(start, start + _EVALUATED_AT_ONCE)
-            chunk_loss, chunk_right = self._evaluate(self.params, x[rows].astype(self._dtype), y[rows])
+            chunk_loss, chunk_right = self._evaluate(self.params, self._input(x[rows]), y[rows])
             loss += float(chunk_loss) * len(y[rows])
             right += int(chunk_right)
-        return Evaluation(loss / len(y), right / len(y))
+        return Evaluation(loss / len(y), right / y.size)
 
     def weights(self) -> list[NDArray[np.floating]]:
         """The weights as they are now."""
         return [np.asarray(param) for param in self.params]
+
+    def _input(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x.astype(self._dtype) if np.issubdtype(x.dtype, np.floating) else x

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from experiments import optimizers
 from experiments.networks.architectures import describe
 from experiments.networks.character_gpt import CharacterGPT
-from experiments.networks.torch_network import TorchNetwork, from_torch_layout
+from experiments.networks.torch_gpt import TorchGPT
+from experiments.networks.torch_network import TorchNetwork
 from experiments.trainers import Evaluation
 
 __all__ = ["Trainer"]
@@ -34,13 +35,13 @@ class Trainer:
     ) -> None:
         torch.set_num_threads(1)
         self._dtype = getattr(torch, dtype)
-        self.network: torch.nn.Module
-        if network["name"] == "character_gpt":
-            width, blocks, heads = network["width"], network["blocks"], network["heads"]
-            self.network = CharacterGPT(classes, input_shape[0], width, blocks, heads, seed).to(self._dtype)
+        described = describe(network, input_shape, classes)
+        weights = described.initial_weights(seed)
+        self.network: TorchNetwork | TorchGPT
+        if isinstance(described, CharacterGPT):
+            self.network = TorchGPT(described, weights, self._dtype)
         else:
-            described = describe(network, input_shape, classes)
-            self.network = TorchNetwork(described, described.initial_weights(seed), self._dtype)
+            self.network = TorchNetwork(described, weights, self._dtype)
         self.optimizer = optimizers.in_torch(optimizer, list(self.network.parameters()), hyperparameters)
 
     def step(self, x: NDArray[Any], y: NDArray[np.int64], learning_rate: float) -> float:
@@ -67,7 +68,7 @@ class Trainer:
 
     def weights(self) -> list[NDArray[np.floating]]:
         """The weights as they are now."""
-        return from_torch_layout(self.network.parameters())
+        return self.network.weights()
 
     def _input(self, x: NDArray[Any]) -> torch.Tensor:
         tensor = torch.from_numpy(x)

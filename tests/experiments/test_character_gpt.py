@@ -1,14 +1,18 @@
 """The character-level GPT sees the past alone, and its weights come from the seed."""
 
+import numpy as np
 import pytest
 import torch
 
-from experiments.networks.character_gpt import CharacterGPT, number_of_parameters
+from experiments.networks.character_gpt import CharacterGPT
+from experiments.networks.torch_gpt import TorchGPT
+
+_GPT = CharacterGPT(vocabulary=11, context=8, width=12, blocks=2, heads=3)
 
 
 @pytest.fixture
 def network():
-    return CharacterGPT(vocabulary=11, context=8, width=12, blocks=2, heads=3, seed=0)
+    return TorchGPT(_GPT, _GPT.initial_weights(0))
 
 
 def test_prediction_depends_on_the_past_and_the_present_alone(network):
@@ -26,12 +30,14 @@ def test_prediction_depends_on_the_place_of_a_character(network):
     assert (logits[0, 0] - logits[0, 7]).abs().max() > 1e-4
 
 
-def test_seed_decides_the_weights(network):
-    again, other = (CharacterGPT(11, 8, 12, 2, 3, seed) for seed in (0, 1))
-    for name, param in network.named_parameters():
-        assert torch.equal(param, again.get_parameter(name))
-        assert torch.equal(param, other.get_parameter(name)) == (param.ndim == 1)
+def test_seed_decides_the_weights_and_the_module_has_them(network):
+    first, again, other = (_GPT.initial_weights(seed) for seed in (0, 0, 1))
+    assert all(map(np.array_equal, first, again))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True) if a.ndim == 2)
+    for weight, found in zip(first, network.weights(), strict=True):
+        np.testing.assert_array_equal(found, weight.astype(np.float32))
 
 
 def test_standard_size_is_about_a_million_parameters():
-    assert 0.9e6 < number_of_parameters(CharacterGPT(65, 64, 128, 5, 4, 0)) < 1.1e6
+    gpt = CharacterGPT(vocabulary=65, context=64, width=128, blocks=5, heads=4)
+    assert 0.9e6 < sum(weight.size for weight in gpt.initial_weights(0)) < 1.1e6
