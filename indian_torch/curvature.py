@@ -72,14 +72,16 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
     gradients = _gradients(loss, layout.params, create_graph=curvature == "hessian")
     if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
         raise RuntimeError("TrustRegion does not support sparse gradients")
+    # As one vector it takes one vector to be differentiated along, and the graph of the parts holds none of them twice.
+    gradient = layout.vector(gradients)
     product = None
     if curvature != "none":
         _refuse_once_differentiable(loss)
     if curvature == "hessian":
-        product = _hessian(gradients, layout)
+        product = _hessian(gradient, layout)
     elif curvature == "gauss_newton":
         product = _gauss_newton(loss, returned[1], layout)
-    return LocalModel(loss.detach(), layout.vector([None if g is None else g.detach() for g in gradients]), product)
+    return LocalModel(loss.detach(), gradient.detach(), product)
 
 
 def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) -> Sequence[Tensor | None]:
@@ -101,17 +103,9 @@ def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) ->
     return gradients
 
 
-def _hessian(gradients: Sequence[Tensor | None], layout: FlatLayout) -> Callable[[Tensor], Tensor]:
-    """v ↦ ∇²L v: the gradients, differentiated once more."""
-    # A gradient that does not depend on the parameters, as of a linear loss, has no part in the Hessian.
-    curved = [k for k, gradient in enumerate(gradients) if gradient is not None and gradient.requires_grad]
-    outputs = [gradients[k] for k in curved]
-
-    def product(vector: Tensor) -> Tensor:
-        views = layout.views(vector)
-        return layout.vector(_vector_jacobian(outputs, layout.params, [views[k] for k in curved]))
-
-    return product
+def _hessian(gradient: Tensor, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+    """v ↦ ∇²L v: the gradient, differentiated once more."""
+    return lambda vector: layout.vector(_vector_jacobian(gradient, layout.params, vector))
 
 
 def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
@@ -125,33 +119,26 @@ def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Te
     if slope is None:
         raise ValueError("closure must return a loss that depends on the output that it returns")
     dual = torch.zeros_like(output, requires_grad=True)
-    pulled = _vector_jacobian([output], layout.params, [dual], create_graph=True)
-    used = [k for k, part in enumerate(pulled) if part is not None and part.requires_grad]
+    pulled = layout.vector(_vector_jacobian(output, layout.params, dual, create_graph=True))
 
     def product(vector: Tensor) -> Tensor:
-        views = layout.views(vector)
-        (pushed,) = _vector_jacobian([pulled[k] for k in used], [dual], [views[k] for k in used])
+        (pushed,) = _vector_jacobian(pulled, [dual], vector)
         # A loss that is linear in the output has no curvature.
-        curved = [slope] if slope.requires_grad and pushed is not None else []
-        (bent,) = _vector_jacobian(curved, [output], [pushed] * len(curved))
-        bent = torch.zeros_like(output) if bent is None else bent
-        return layout.vector(_vector_jacobian([output], layout.params, [bent]))
+        (bent,) = _vector_jacobian(slope, [output], pushed)
+        return layout.vector(_vector_jacobian(output, layout.params, bent))
 
     return product
 
 
 def _vector_jacobian(
-    outputs: Sequence[Any],
-    inputs: Sequence[Tensor],
-    vectors: Sequence[Any],
-    *,
-    create_graph: bool = False,
+    output: Tensor, inputs: Sequence[Tensor], vector: Tensor | None, *, create_graph: bool = False
 ) -> Sequence[Tensor | None]:
-    if not outputs:
+    """vᵀ ∂output/∂inputs; None for zeros, as a vector and as a result."""
+    if vector is None or not output.requires_grad:
         return [None] * len(inputs)
     try:
         return torch.autograd.grad(
-            outputs, inputs, vectors, retain_graph=True, create_graph=create_graph, allow_unused=True
+            output, inputs, vector, retain_graph=True, create_graph=create_graph, allow_unused=True
         )
     except RuntimeError as error:
         operation = _without_second_derivative(error)

@@ -1,12 +1,12 @@
 """The step of the trust region, with vectors of PyTorch; the decisions are those of `indian_core.trust_region`.
 
-Everything stays on the parameters' device; a search waits for it once in an iteration, to see whether to go on.
+Vectors stay on the parameters' device. The scalars of a decision come to the host, together: Python computes with its
+own numbers in a fraction of the time that operations on tensors without dimensions take.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,170 +14,165 @@ from indian_core import norms
 from indian_core.trust_region import Hyperparameters, Termination, lanczos, model, plain_numbers, steihaug
 from indian_torch.curvature import LocalModel
 
-__all__ = ["Step", "solve"]
+__all__ = ["Step", "numbers", "solve"]
 
 Product: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """A solution of the subproblem; scalars are tensors, or numbers.
+    """A solution of the subproblem; the scalars as in `indian_core.trust_region.Report`.
 
     Attributes:
         step: s, a vector.
         step_norm: ‖s‖.
+        gradient_norm: ‖g‖.
         model_decrease: −(gᵀs + ½ sᵀBs).
         iterations: Of the method that found it.
-        termination: A `Termination`.
-        negative_curvature: Whether the method met a direction of curvature <= 0.
+        termination: How that method ended.
+        negative_curvature: Whether it met a direction of curvature <= 0.
         products: With B, that were made.
     """
 
     step: Tensor
-    step_norm: Any
-    model_decrease: Any
-    iterations: Any
-    termination: Any
-    negative_curvature: Any
-    products: Any
+    step_norm: float
+    gradient_norm: float
+    model_decrease: float
+    iterations: int = 0
+    termination: Termination = Termination.CONVERGED
+    negative_curvature: bool = False
+    products: int = 0
 
 
-def solve(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperparameters) -> Step:
+def numbers(*scalars: Tensor) -> list[float]:
+    """Tensors without dimensions as Python numbers, for which their device is waited for once."""
+    return torch.stack(scalars).tolist()
+
+
+def solve(local: LocalModel, diagonal: Tensor, radius: float, chosen: Hyperparameters) -> Step:
     """The step that minimizes the model in the ellipsoid.
 
     Args:
         local: With its ``product``, unless ``chosen.curvature`` is ``"none"``.
         diagonal: A, a vector, or one number for all.
-        radius: Δ, without a dimension.
+        radius: Δ.
         chosen: The hyperparameters.
     """
     if local.product is None:
         return _first_order(local, diagonal, radius)
-    return (_steihaug if chosen.subproblem == "steihaug" else _lanczos)(local, diagonal, radius, chosen)
+    method = _steihaug if chosen.subproblem == "steihaug" else _lanczos
+    return method(local, local.product, diagonal, radius, chosen)
 
 
-def _first_order(local: LocalModel, diagonal: Tensor, radius: Tensor) -> Step:
-    gradient_norm = norms.dual_norm(local.gradient, diagonal, torch)
-    length = model.first_order_length(gradient_norm, radius, xp=torch)
-    end = torch.where(gradient_norm > 0, int(Termination.BOUNDARY), int(Termination.CONVERGED))
-    return _measured(-length * norms.preconditioned(local.gradient, diagonal), None, local, diagonal, radius)._replace(
-        termination=end
-    )
+def _first_order(local: LocalModel, diagonal: Tensor, radius: float) -> Step:
+    steepest = norms.preconditioned(local.gradient, diagonal)
+    gradient_norm = _root(torch.dot(local.gradient, steepest))
+    length = model.first_order_length(gradient_norm, radius, xp=plain_numbers)
+    end = Termination.BOUNDARY if gradient_norm > 0 else Termination.CONVERGED
+    return _measured(steepest.mul_(-length), None, local, diagonal, radius, gradient_norm)._replace(termination=end)
 
 
-def _steihaug(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperparameters) -> Step:
-    assert local.product is not None
+def _steihaug(local: LocalModel, product: Product, diagonal: Tensor, radius: float, chosen: Hyperparameters) -> Step:
     step, residual = torch.zeros_like(local.gradient), local.gradient.clone()
     preconditioned = norms.preconditioned(residual, diagonal)
     direction = -preconditioned
-    xp, scalar = _scalars(radius.device)
-    bound = scalar(radius)
-    state = steihaug.start(
-        scalar(torch.dot(residual, preconditioned)), tolerance=chosen.tolerance, eps=_eps(residual), xp=xp
-    )
+    squared = torch.dot(residual, preconditioned).item()
+    gradient_norm = plain_numbers.sqrt(squared)
+    state = steihaug.start(squared, tolerance=chosen.tolerance, eps=_eps(residual), xp=plain_numbers)
     while state.termination == Termination.RUNNING:
-        image, scaled = local.product(direction), diagonal * direction
-        curvature, along, squared = torch.dot(direction, image), torch.dot(step, scaled), torch.dot(direction, scaled)
-        state, length = steihaug.step_length(state, scalar(curvature), scalar(along), scalar(squared), bound, xp=xp)
-        _add_multiple(step, direction, length)
-        _add_multiple(residual, image, length)
+        image, scaled = product(direction), diagonal * direction
+        curvature, along, squared = numbers(
+            torch.dot(direction, image), torch.dot(step, scaled), torch.dot(direction, scaled)
+        )
+        state, length = steihaug.step_length(state, curvature, along, squared, radius, xp=plain_numbers)
+        step.add_(direction, alpha=length)
+        residual.add_(image, alpha=length)
         # They would else live through the next product.
         del image, scaled
         preconditioned = norms.preconditioned(residual, diagonal)
-        squared = scalar(torch.dot(residual, preconditioned))
-        state, momentum = steihaug.next_direction(state, squared, chosen.max_iterations, xp=xp)
+        squared = torch.dot(residual, preconditioned).item()
+        state, momentum = steihaug.next_direction(state, squared, chosen.max_iterations, xp=plain_numbers)
         direction.mul_(momentum).sub_(preconditioned)
-    return _measured(step, residual - local.gradient, local, diagonal, radius)._replace(
+    return _measured(step, residual.sub_(local.gradient), local, diagonal, radius, gradient_norm)._replace(
         iterations=state.iterations,
-        termination=state.termination,
+        termination=Termination(state.termination),
         negative_curvature=state.termination == Termination.NEGATIVE_CURVATURE,
         products=state.iterations,
     )
 
 
-def _lanczos(local: LocalModel, diagonal: Tensor, radius: Tensor, chosen: Hyperparameters) -> Step:
-    """The small problem is solved on the host, with the scalars that have come there to decide whether to go on."""
-    assert local.product is not None
-    gradient, product, eps, on_host = local.gradient, local.product, _eps(local.gradient), radius.item()
+def _lanczos(local: LocalModel, product: Product, diagonal: Tensor, radius: float, chosen: Hyperparameters) -> Step:
+    gradient, eps = local.gradient, _eps(local.gradient)
 
-    def run(start: Tensor, gradient_norm: float, wanted: Any) -> lanczos.LanczosState:
+    def run(start: Tensor, gradient_norm: float, wanted: bool) -> lanczos.LanczosState:
         state = lanczos.start_lanczos(
-            np.float64(gradient_norm), chosen.max_iterations, tolerance=chosen.tolerance, eps=eps, wanted=wanted
+            gradient_norm, chosen.max_iterations, tolerance=chosen.tolerance, eps=eps, wanted=wanted
         )
         before, vector, coupling = torch.zeros_like(start), start, 0.0
         while state.termination == Termination.RUNNING:
-            rest = norms.preconditioned(product(vector), diagonal).sub_(before, alpha=float(coupling))
-            entry = norms.inner_product(rest, vector, diagonal, torch)
+            rest = norms.preconditioned(product(vector), diagonal).sub_(before, alpha=coupling)
+            entry = torch.dot(rest, diagonal * vector)
             rest.addcmul_(vector, entry, value=-1)
-            entry, coupling = torch.stack([entry, norms.norm(rest, diagonal, torch)]).tolist()
-            state = lanczos.extend(
-                state, np.float64(entry), np.float64(coupling), on_host, tolerance=chosen.tolerance, eps=eps
-            )
-            before, vector = vector, rest.mul_(float(lanczos.normalized(coupling)))
+            along, squared = numbers(entry, torch.dot(rest, diagonal * rest))
+            coupling = plain_numbers.sqrt(squared)
+            state = lanczos.extend(state, along, coupling, radius, tolerance=chosen.tolerance, eps=eps)
+            before, vector = vector, rest.mul_(lanczos.normalized(coupling, xp=plain_numbers))
         return state
 
-    gradient_norm = norms.dual_norm(gradient, diagonal, torch).item()
-    start = norms.preconditioned(gradient, diagonal).mul_(float(lanczos.normalized(gradient_norm)))
+    start = norms.preconditioned(gradient, diagonal)
+    gradient_norm = _root(torch.dot(gradient, start))
+    start.mul_(lanczos.normalized(gradient_norm, xp=plain_numbers))
     first = run(start, gradient_norm, gradient_norm != 0)
-    wanted = bool(lanczos.needs_probe(first, np.float64(local.loss.item()), eps=_eps(local.loss)))
+    wanted = bool(lanczos.needs_probe(first, local.loss.item(), eps=_eps(local.loss)))
     probe = _probe(gradient, diagonal) if wanted else start
     second = run(probe, 0.0, wanted)
     state, escaped = lanczos.choose(first, second)
-    coefficients = lanczos.solution(state, on_host, eps=eps).coefficients.tolist()
+    coefficients = lanczos.solution(state, radius, eps=eps).coefficients.tolist()
+    entries, couplings = state.diagonal.tolist(), [0.0, *state.off_diagonal.tolist()]
 
     step, before, vector = torch.zeros_like(gradient), torch.zeros_like(gradient), probe if escaped else start
     for j in range(int(state.iterations)):
         step.add_(vector, alpha=coefficients[j])
         if j + 1 < state.iterations:
-            coupling = float(state.off_diagonal[j - 1]) if j > 0 else 0.0
-            rest = norms.preconditioned(product(vector), diagonal).sub_(before, alpha=coupling)
-            rest.sub_(vector, alpha=float(state.diagonal[j]))
-            before, vector = vector, rest.mul_(float(lanczos.normalized(state.off_diagonal[j])))
+            rest = norms.preconditioned(product(vector), diagonal).sub_(before, alpha=couplings[j])
+            rest.sub_(vector, alpha=entries[j])
+            before, vector = vector, rest.mul_(lanczos.normalized(couplings[j + 1], xp=plain_numbers))
+    image = product(step) if state.iterations > 0 else None
     iterations = int(first.iterations + second.iterations)
-    return _measured(step, product(step) if state.iterations > 0 else None, local, diagonal, radius)._replace(
+    return _measured(step, image, local, diagonal, radius, gradient_norm)._replace(
         iterations=iterations,
-        termination=int(state.termination),
+        termination=Termination(int(state.termination)),
         negative_curvature=bool(state.negative_curvature),
         products=iterations + int(state.iterations),
     )
 
 
-def _scalars(device: torch.device) -> tuple[Any, Callable[[Tensor], Any]]:
-    """The namespace in which to decide, and how a tensor without a dimension gets there.
-
-    On the CPU, as numbers, at a tenth of the time. Elsewhere they stay tensors, since to read one is to wait for it.
-    """
-    return (plain_numbers, Tensor.item) if device.type == "cpu" else (torch, lambda tensor: tensor)
-
-
-def _add_multiple(vector: Tensor, other: Tensor, factor: Any) -> None:
-    if isinstance(factor, Tensor):
-        vector.addcmul_(other, factor)
-    else:
-        vector.add_(other, alpha=factor)
-
-
 def _probe(like: Tensor, diagonal: Tensor) -> Tensor:
     """A start that knows nothing of the gradient, of length 1 in the ellipsoid's norm."""
-    numbers = lanczos.probe(torch.arange(like.numel(), device=like.device)).to(like.dtype)
-    probe = numbers / torch.sqrt(diagonal)
-    return probe.mul_(lanczos.normalized(norms.norm(probe, diagonal, torch), xp=torch))
+    probe = lanczos.probe(torch.arange(like.numel(), device=like.device)).to(like.dtype) / torch.sqrt(diagonal)
+    return probe.mul_(lanczos.normalized(_root(torch.dot(probe, diagonal * probe)), xp=plain_numbers))
 
 
-def _measured(step: Tensor, image: Tensor | None, local: LocalModel, diagonal: Tensor, radius: Tensor) -> Step:
+def _measured(
+    step: Tensor, image: Tensor | None, local: LocalModel, diagonal: Tensor, radius: float, gradient_norm: float
+) -> Step:
     """The step, brought into the ellipsoid, and its decrease; ``image`` is Bs, None for no curvature."""
-    slope = torch.dot(local.gradient, step)
-    curvature = torch.dot(step, image) if image is not None else torch.zeros_like(slope)
-    step_norm = norms.norm(step, diagonal, torch)
-    multiple = model.admissible_multiple(step_norm, slope, radius, eps=_eps(step), xp=torch)
+    slope, squared, curvature = numbers(
+        torch.dot(local.gradient, step),
+        torch.dot(step, diagonal * step),
+        torch.dot(step, torch.zeros_like(step) if image is None else image),
+    )
+    step_norm = plain_numbers.sqrt(squared)
+    multiple = model.admissible_multiple(step_norm, slope, radius, eps=_eps(step), xp=plain_numbers)
     return Step(
         step=step.mul_(multiple),
-        step_norm=step_norm * torch.abs(multiple),
+        step_norm=step_norm * abs(multiple),
+        gradient_norm=gradient_norm,
         model_decrease=model.model_decrease(multiple * slope, multiple * multiple * curvature),
-        iterations=0,
-        termination=int(Termination.CONVERGED),
-        negative_curvature=False,
-        products=0,
     )
+
+
+def _root(squared: Tensor) -> float:
+    return plain_numbers.sqrt(squared.item())
 
 
 def _eps(tensor: Tensor) -> float:

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from indian_core import norms
-from indian_core.trust_region import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, check, plain_numbers
 from indian_core.trust_region.radius import judge
 from indian_torch.curvature import differentiate, loss_of
 from indian_torch.flat import FlatLayout
-from indian_torch.subproblem import solve
-from indian_torch.trial import kept_unless_accepted, plain_report, random_numbers_kept
+from indian_torch.subproblem import numbers, solve
+from indian_torch.trial import kept_unless_accepted, random_numbers_kept
 from indian_torch.trust_region_state import TrustRegionState
 
 __all__ = ["TrustRegion"]
@@ -151,9 +151,8 @@ class TrustRegion(TrustRegionState):
             local = differentiate(closure(), layout, chosen.curvature)
         coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.norm_decay, chosen.norm_epsilon)
         accumulator = self._accumulator(layout, local.gradient, coefficients, chosen.norm)
-        diagonal = norms.scale(accumulator, coefficients, torch) * torch.ones_like(local.gradient[:1])
-        gradient_norm = norms.dual_norm(local.gradient, diagonal, torch)
-        radius = torch.full_like(gradient_norm, shared["radius"])
+        diagonal = torch.as_tensor(norms.scale(accumulator, coefficients, torch)).to(local.gradient)
+        radius, spent = shared["radius"], shared["backpropagations"]
         found = solve(local, diagonal, radius, chosen)
 
         loss = local.loss
@@ -163,12 +162,20 @@ class TrustRegion(TrustRegionState):
             torch._foreach_add_(layout.params, layout.views(found.step))
             with torch.enable_grad():
                 trial_loss = loss_of(closure(), chosen.curvature).detach()
+            before, after = numbers(loss, trial_loss)
             eps = torch.finfo(loss.dtype).eps
             verdict = judge(
-                loss, trial_loss, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=torch
+                before, after, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=plain_numbers
             )
-            self.report = plain_report(loss, trial_loss, gradient_norm, found, verdict, shared["backpropagations"])
-            trial.accepted = self.report.accepted
+            trial.accepted = verdict.accepted
+        of_search = {name: value for name, value in found._asdict().items() if name in Report._fields}
+        self.report = Report(
+            loss=before,
+            trial_loss=after,
+            backpropagations=spent + 1 + found.products,
+            **of_search,
+            **verdict._asdict(),
+        )
         shared["radius"], shared["backpropagations"] = self.report.radius, self.report.backpropagations
         if self.report.accepted:
             shared["steps"] += 1

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
-from indian_core.trust_region import tridiagonal
+from indian_core.trust_region import plain_numbers, tridiagonal
 from indian_core.trust_region.radius import rounding_error
 from indian_core.trust_region.report import Termination
 from indian_core.trust_region.steihaug import residual_target
@@ -149,29 +149,30 @@ def extend(
         eps: The distance from 1 to the next number in the dtype of the vectors.
         xp: Namespace of the scalars.
     """
+    number = plain_numbers.beside(xp)
     size = state.diagonal.shape[0]
     here = xp.arange(size) == state.iterations
     iterations = state.iterations + 1
-    finite = xp.isfinite(diagonal) & xp.isfinite(coupling)
+    finite = number.isfinite(diagonal) & number.isfinite(coupling)
     state = state._replace(
-        diagonal=xp.where(here, xp.where(finite, diagonal, 0.0), state.diagonal),
-        off_diagonal=xp.where(here, xp.where(finite, coupling, 0.0), state.off_diagonal),
+        diagonal=xp.where(here, number.where(finite, diagonal, 0.0), state.diagonal),
+        off_diagonal=xp.where(here, number.where(finite, coupling, 0.0), state.off_diagonal),
         iterations=iterations,
     )
     small = solution(state, radius, eps=eps, xp=xp)
     probing = state.gradient_norm == 0
-    residual = coupling * xp.where(probing, small.leftmost_last, xp.abs(small.last))
+    residual = coupling * number.where(probing, small.leftmost_last, number.abs(small.last))
     on_boundary = tolerance * small.multiplier * radius
-    target = xp.where(state.target > on_boundary, state.target, on_boundary)
-    target = xp.where(probing, tolerance * xp.abs(small.leftmost), target)
-    end = xp.where(small.multiplier > 0, int(Termination.BOUNDARY), int(Termination.CONVERGED))
-    end = xp.where(small.curved, int(Termination.NEGATIVE_CURVATURE), end)
-    limit = xp.where(iterations >= size, int(Termination.ITERATION_LIMIT), int(Termination.RUNNING))
-    end = xp.where(residual <= target, end, limit)
+    target = number.where(state.target > on_boundary, state.target, on_boundary)
+    target = number.where(probing, tolerance * number.abs(small.leftmost), target)
+    end = number.where(small.multiplier > 0, int(Termination.BOUNDARY), int(Termination.CONVERGED))
+    end = number.where(small.curved, int(Termination.NEGATIVE_CURVATURE), end)
+    limit = number.where(iterations >= size, int(Termination.ITERATION_LIMIT), int(Termination.RUNNING))
+    end = number.where(residual <= target, end, limit)
     return state._replace(
         decrease=small.decrease,
         negative_curvature=small.curved,
-        termination=xp.where(finite, end, int(Termination.NOT_FINITE)),
+        termination=number.where(finite, end, int(Termination.NOT_FINITE)),
     )
 
 

