@@ -7,6 +7,11 @@ import pytest
 
 from experiments.tuning import SPACES
 
+_OPTIMIZERS = [
+    *("INDIAN", "INDIAN, AdaGrad norm", "INNAprop", "AdamW", "NAdam", "Adam", "AdaGrad", "RMSProp"),
+    *("SGD", "SGD-Nesterov"),
+]
+
 _START = [[[-1.0, -0.4, 0.2], [0.8, 1.4, 2.0]], [0.5, -2.0]]
 _CURVATURES = [[[0.1, 0.2, 0.4], [0.8, 1.4, 2.0]], [0.3, 1.0]]
 
@@ -84,7 +89,7 @@ _ANOTHER_METHOD = {
 def ends(run_python, tmp_path_factory):
     """Where every optimizer ended, untuned, in every framework."""
     path = tmp_path_factory.mktemp("ends") / "ends.npz"
-    settings = {name: space.untuned for name, space in SPACES.items()}
+    settings = {name: SPACES[name].untuned for name in _OPTIMIZERS}
     result = run_python("-c", _STEP, json.dumps([_START, _CURVATURES, settings]), path)
     assert result.returncode == 0, result.stderr
     with np.load(path) as arrays:
@@ -93,7 +98,7 @@ def ends(run_python, tmp_path_factory):
 
 @pytest.mark.parametrize("schedule", ["constant", "falling"])
 @pytest.mark.parametrize("framework", ["in_keras", "in_jax"])
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", _OPTIMIZERS)
 def test_name_stands_for_the_same_steps_as_in_torch(name, framework, schedule, ends):
     start = np.concatenate([np.ravel(array) for array in _START])
     expected = ends[f"in_torch {name} {schedule}"]
