@@ -56,7 +56,7 @@ class Scale(NamedTuple):
         return points(self.momenta, self.ratios)
 
 
-_MOMENTA: Final = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+_MOMENTA: Final = (0.0, 0.5, 0.9, 0.95, 0.98, 0.99)
 _RATIOS: Final = (0.5, 1.0, NESTEROV, 3.0, 6.0, 12.0, 24.0, 48.0)
 
 SCALES: Final = {
@@ -77,7 +77,7 @@ SCALES: Final = {
     ),
     "standard": Scale(
         tasks={
-            "convnet on CIFAR-10": Task("cifar10", {"name": "convnet", "widths": [16, 32]}),
+            "convnet on CIFAR-10": Task("cifar10", {"name": "convnet", "widths": [8, 16]}),
             "perceptron on MNIST": Task("mnist", {"name": "perceptron", "widths": [64, 32]}),
         },
         counts={"training": 16000, "validation": 2000, "test": 2500},
@@ -85,8 +85,8 @@ SCALES: Final = {
         ratios=_RATIOS,
         effective_rates=(0.025, 0.05, 0.1, 0.2, 0.4),
         adam_rates=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3),
-        search_steps=400,
-        steps=800,
+        search_steps=300,
+        steps=600,
         seeds=3,
         candidates=4,
     ),
