@@ -239,7 +239,7 @@ def table(comparison: Comparison, goal: Goal | None, *, accuracy: bool, sort_by:
                 label,
                 described(entry),
                 *(curves.spread([_end(run, loss) for run in entry.runs], 3) for loss in losses),
-                *([curves.spread([100 * run["test_accuracy"][-1] for run in entry.runs], 1)] if accuracy else []),
+                *([curves.spread([100 * _end(run, "test_accuracy") for run in entry.runs], 1)] if accuracy else []),
                 *([goal.reached(entry.runs, value, x) for x in ("step", "cpu_seconds")] if goal else []),
                 f"{np.median(times):.0f}",
                 f"{sum(result['diverged'] for result in entry.trials)} of {len(entry.trials)}",
@@ -301,6 +301,7 @@ def curve_rows(comparison: Comparison, **columns: str) -> list[dict[str, Any]]:
 
 
 def _end(result: Mapping[str, Any], quantity: str) -> float:
+    """Infinite if the run diverged, whatever the quantity."""
     return math.inf if result["diverged"] else result[quantity][-1]
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Panel",
     "band",
     "draw",
+    "draw_runs",
     "first_above",
     "first_below",
     "markdown_table",
@@ -111,6 +112,8 @@ def draw(
 ) -> None:
     """Draw a figure of rows of panels, and write it as PNG.
 
+    Mean and band are those of the runs that did not diverge. One that did is a thin line, with a cross at its end.
+
     Args:
         path: Of the file.
         title: Over the figure.
@@ -126,17 +129,7 @@ def draw(
     colours = {label: f"C{i}" for i, label in enumerate(labels)}
     for axis, panel, curves in zip(axes.flat, chain(*panels), chain(*runs), strict=True):
         for label, results in curves.items():
-            shown = band(results, panel.x, panel.y)
-            # The axes have no room for what a run that diverges ends with.
-            finite = np.isfinite(shown.mean) & (shown.mean < 1e6)
-            finite[: panel.skip] = False
-            axis.plot(shown.x[finite], shown.mean[finite], color=colours[label], label=label, linewidth=1.4)
-            axis.fill_between(
-                *(shown.x[finite], shown.lowest[finite], shown.highest[finite]),
-                color=colours[label],
-                alpha=0.2,
-                linewidth=0,
-            )
+            draw_runs(axis, panel, results, colours[label], label)
         if panel.line:
             axis.axhline(panel.line[0], color="black", linewidth=0.8, linestyle=":", label=panel.line[1])
         if panel.log:
@@ -145,10 +138,37 @@ def draw(
             axis.set_ylim(*limits[panel.y])
         axis.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
         axis.grid(alpha=0.25)
-    axes.flat[0].legend(fontsize="small")
+    entries = {
+        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     figure.suptitle(title, fontsize="medium")
     figure.savefig(path, dpi=100)
     plt.close(figure)
+
+
+def draw_runs(axis: Any, panel: Panel, results: Sequence[Result], colour: str, label: str) -> None:
+    """Draw the curve of some runs and its band, and those that diverged."""
+    ended = [result for result in results if not result["diverged"]]
+    if ended:
+        shown = band(ended, panel.x, panel.y)
+        drawn = _drawable(shown.mean, panel)
+        axis.plot(shown.x[drawn], shown.mean[drawn], color=colour, label=label, linewidth=1.4)
+        between = (shown.x[drawn], shown.lowest[drawn], shown.highest[drawn])
+        axis.fill_between(*between, color=colour, alpha=0.2, linewidth=0)
+    for result in results:
+        if result["diverged"]:
+            x, y = np.array(result[panel.x], np.float64), np.array(result[panel.y], np.float64)
+            drawn = _drawable(y, panel)
+            axis.plot(x[drawn], y[drawn], color=colour, label=None if ended else label, linewidth=0.7)
+            axis.plot(x[drawn][-1:], y[drawn][-1:], "x", color=colour, label=f"{label}: a run that diverged")
+
+
+def _drawable(y: NDArray[np.float64], panel: Panel) -> NDArray[np.bool_]:
+    """Which points: the axes have no room for what a run that diverges ends with."""
+    drawn: NDArray[np.bool_] = np.isfinite(y) & (np.abs(y) < 1e6)
+    drawn[: panel.skip] = False
+    return drawn
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -5,6 +5,7 @@ by grid search, the one with the smallest training loss after a few epochs; seve
 weights, the same for all optimizers; the loss on training images and the accuracy on test images.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,6 +29,7 @@ __all__ = [
     "indian",
     "report",
     "settings_label",
+    "shown",
 ]
 
 CONSTANT: Final = {"kind": "constant"}
@@ -133,11 +135,21 @@ def compare(
 
 
 def end(found: Comparison, label: str, quantity: str) -> float:
-    """The mean of a quantity at the end of the final runs; infinite for a loss, 0 for an accuracy, if one diverged."""
+    """The mean of a quantity at the end of the final runs; the worst there is if one diverged."""
     runs = found[label].runs
     if any(run["diverged"] for run in runs):
-        return 0.0 if "accuracy" in quantity else float("inf")
+        return -math.inf if "accuracy" in quantity else math.inf
     return float(np.mean([run[quantity][-1] for run in runs]))
+
+
+def shown(value: float, digits: str = ".3g") -> str:
+    """What `end` returned.
+
+    Example:
+        >>> shown(0.0689), shown(float("inf"))
+        ('0.0689', 'diverged')
+    """
+    return f"{value:{digits}}" if math.isfinite(value) else "diverged"
 
 
 class Claim(NamedTuple):

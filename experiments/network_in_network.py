@@ -26,6 +26,7 @@ from experiments.image_classification import (
     indian,
     report,
     settings_label,
+    shown,
 )
 
 __all__ = ["SCALES", "available", "main"]
@@ -147,7 +148,7 @@ def claims(found: Mapping[str, Comparison]) -> list[Claim]:
                 "Figure 2: INDIAN and Adam train better than SGD and AdaGrad",
                 name,
                 max(map(loss, faster)) < min(map(loss, slower)),
-                "training loss " + ", ".join(f"{label} {loss(label):.3g}" for label in (*faster, *slower)),
+                "training loss " + ", ".join(f"{label} {shown(loss(label))}" for label in (*faster, *slower)),
             )
         )
         made.append(
@@ -155,7 +156,8 @@ def claims(found: Mapping[str, Comparison]) -> list[Claim]:
                 "Figure 2: INDIAN has the best test accuracy of the four",
                 name,
                 accuracy(ours) > max(map(accuracy, ("SGD", "AdaGrad", "Adam"))),
-                "test % " + ", ".join(f"{label} {accuracy(label):.1f}" for label in (ours, "Adam", "SGD", "AdaGrad")),
+                "test % "
+                + ", ".join(f"{label} {shown(accuracy(label), '.1f')}" for label in (ours, "Adam", "SGD", "AdaGrad")),
             )
         )
         pairs = [settings_label(*pair) for pair in PAIRS]
@@ -164,7 +166,7 @@ def claims(found: Mapping[str, Comparison]) -> list[Claim]:
                 "Figure 3: (α, β) changes the speed more than the accuracy (within 2 points)",
                 name,
                 max(map(accuracy, pairs)) - min(map(accuracy, pairs)) <= 2,
-                ", ".join(f"{label} {accuracy(label):.1f} %, {loss(label):.3g}" for label in pairs),
+                ", ".join(f"{label} {shown(accuracy(label), '.1f')} %, {shown(loss(label))}" for label in pairs),
             )
         )
         half, quarter = (settings_label(*DEFAULT_PAIR, exponent) for exponent in EXPONENTS[:2])
@@ -173,7 +175,7 @@ def claims(found: Mapping[str, Comparison]) -> list[Claim]:
                 "Figure 4: decaying like k^(−1/4) trains faster than k^(−1/2), and than Adam",
                 name,
                 loss(quarter) < min(loss(half), loss("Adam")),
-                "training loss " + ", ".join(f"{label} {loss(label):.3g}" for label in (quarter, half, "Adam")),
+                "training loss " + ", ".join(f"{label} {shown(loss(label))}" for label in (quarter, half, "Adam")),
             )
         )
     return made

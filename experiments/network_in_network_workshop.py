@@ -14,7 +14,18 @@ from typing import Final
 from experiments import comparison
 from experiments.command_line import parser
 from experiments.comparison import Comparison
-from experiments.image_classification import PEERS, Claim, at_scale, compare, draw, end, indian, report, settings_label
+from experiments.image_classification import (
+    PEERS,
+    Claim,
+    at_scale,
+    compare,
+    draw,
+    end,
+    indian,
+    report,
+    settings_label,
+    shown,
+)
 from experiments.network_in_network import SCALES as FIGURE_SCALES
 from experiments.network_in_network import available
 
@@ -63,12 +74,12 @@ def claims(name: str, found: Comparison) -> list[Claim]:
             "INDIAN, well tuned, and Adam train better than SGD and AdaGrad",
             name,
             max(loss[best], loss["Adam"]) < min(loss["SGD"], loss["AdaGrad"]),
-            "training loss " + ", ".join(f"{label} {loss[label]:.3g}" for label in (best, *peers)),
+            "training loss " + ", ".join(f"{label} {shown(loss[label])}" for label in (best, *peers)),
         ),
         Claim(
             "every INDIAN has a better test accuracy than SGD, AdaGrad and Adam",
             name,
             min(accuracy[label] for label in ours) > max(accuracy[label] for label in peers),
-            "test % " + ", ".join(f"{label} {value:.1f}" for label, value in accuracy.items()),
+            "test % " + ", ".join(f"{label} {shown(value, '.1f')}" for label, value in accuracy.items()),
         ),
     ]

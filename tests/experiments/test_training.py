@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from experiments import curves, data
 from experiments.training import factor, train
@@ -95,6 +96,22 @@ def test_band_holds_the_mean_and_the_extremes_of_what_all_runs_have():
     np.testing.assert_array_equal(found.mean, [4, 1.5])
     np.testing.assert_array_equal(found.lowest, [3, 1])
     np.testing.assert_array_equal(found.highest, [5, 2])
+
+
+def test_runs_that_diverged_are_shown_and_are_not_in_the_mean():
+    figure = Figure()
+    axis = figure.subplots()
+    runs = [
+        {"step": [0, 5], "loss": [3.0, 2.0], "diverged": False},
+        {"step": [0, 5], "loss": [3.0, 1.0], "diverged": False},
+        {"step": [0, 5], "loss": [4.0, math.inf], "diverged": True},
+    ]
+    curves.draw_runs(axis, curves.Panel("step", "loss", "step", "loss"), runs, "C0", "SGD")
+    mean, diverged, cross = axis.get_lines()
+    np.testing.assert_array_equal(mean.get_xydata(), [[0, 3.0], [5, 1.5]])
+    np.testing.assert_array_equal(diverged.get_xydata(), [[0, 4.0]])
+    np.testing.assert_array_equal(cross.get_xydata(), [[0, 4.0]])
+    assert axis.get_legend_handles_labels()[1] == ["SGD", "SGD: a run that diverged"]
 
 
 @pytest.mark.parametrize(("target", "place"), [(5.0, 0.0), (3.0, 3.0), (1.0, 10.0), (0.5, None)])
