@@ -2,7 +2,8 @@
 
 The text is the .txt file that ``--data`` names, or the first one in that folder; without it, the sources of Python's
 standard library. Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds.
-All runs have the same schedule: a linear warm-up and a cosine to zero. Run with::
+All runs have the same schedule: a linear warm-up and a cosine to zero. INNAprop takes part twice: in the ranges of its
+authors, and in AdamW's, with a velocity that averages over as many steps as AdamW's momentum. Run with::
 
     python -m experiments character_gpt --data DIR
 """
@@ -15,11 +16,12 @@ from experiments import comparison, data
 from experiments.command_line import parser
 from experiments.comparison import Contestant, Goal, Protocol
 from experiments.curves import Panel, draw
-from experiments.tuning import random_trials
+from experiments.tuning import in_adam_terms, random_trials
 
 __all__ = ["main", "protocol"]
 
 OPTIMIZERS: Final = ("AdamW", "NAdam", "SGD-Nesterov", "INNAprop", "INDIAN")
+ADAMS_MEMORY: Final = "INNAprop, Adam's memory"
 SCHEDULE: Final = {"kind": "cosine", "warmup": 0.1}
 
 SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -62,6 +64,13 @@ SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
 GOAL: Final = Goal("AdamW", "validation_loss")
 
 
+def contestants(trials: int) -> list[Contestant]:
+    """Who takes part, each with so many trials."""
+    usual = [Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS]
+    like_adam = [in_adam_terms(**drawn) for drawn in random_trials(ADAMS_MEMORY, trials)]
+    return [*usual, Contestant(ADAMS_MEMORY, "INNAprop", like_adam, SCHEDULE)]
+
+
 def protocol(scale: str, source: Path | None, seeds: int | None, framework: str) -> Protocol:
     """What is compared at a scale."""
     sizes = dict(SCALES[scale])
@@ -71,7 +80,7 @@ def protocol(scale: str, source: Path | None, seeds: int | None, framework: str)
         data=data.text(source, context=sizes.pop("context")),
         network={"name": "character_gpt", **sizes.pop("network")},
         framework=framework,
-        contestants=[Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS],
+        contestants=contestants(trials),
         **sizes,
     )
 

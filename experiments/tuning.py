@@ -11,7 +11,18 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-__all__ = ["SPACES", "Choice", "LogUniform", "Space", "final", "grid_trials", "random_trials"]
+from indian_core import from_momentum_sgd
+
+__all__ = [
+    "SPACES",
+    "Choice",
+    "LogUniform",
+    "Space",
+    "final",
+    "grid_trials",
+    "in_adam_terms",
+    "random_trials",
+]
 
 Hyperparameters = dict[str, float]
 
@@ -71,6 +82,17 @@ SPACES: Final = {
             "weight_decay": _ADAM["weight_decay"],
         },
     ),
+    # In AdamW's terms, see `in_adam_terms`: its ranges, with Newton damping from Nesterov's on.
+    "INNAprop, Adam's memory": Space(
+        {"lr": 1e-3, "momentum": 0.9, "ratio": 1.9, "norm_decay": 0.999, "weight_decay": 0.01},
+        {
+            "lr": _ADAM["lr"],
+            "momentum": _ADAM["beta1"],
+            "ratio": Choice((1.9, 3.0, 5.0)),
+            "norm_decay": _ADAM["beta2"],
+            "weight_decay": _ADAM["weight_decay"],
+        },
+    ),
     "AdamW": Space({"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.01}, _ADAM),
     "NAdam": Space({"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0}, _ADAM),
     "Adam": Space({"lr": 1e-3, "beta1": 0.9, "beta2": 0.999}, {name: _ADAM[name] for name in ("lr", "beta1", "beta2")}),
@@ -97,6 +119,27 @@ def random_trials(optimizer: str, number: int, seed: int = 0) -> list[Hyperparam
     for _ in range(number - 1):
         trials.append({name: values.draw(generator) for name, values in ranges.items()})
     return trials
+
+
+def in_adam_terms(lr: float, momentum: float, ratio: float, norm_decay: float, weight_decay: float) -> Hyperparameters:
+    """INNAprop's hyperparameters, from those of an AdamW that moves the parameters as far in the end.
+
+    A scaled gradient that stays the same moves the parameters by lr times itself a step, after about 1/(1 − momentum)
+    steps, and the weights decay by lr × weight_decay a step. The ratio is β/γ.
+
+    Example:
+        >>> in_adam_terms(0.001, 0.9, 1.9, 0.999, 0.01)["alpha"]
+        10.0
+    """
+    step_size, alpha, _, _ = from_momentum_sgd(lr * (1 - momentum), momentum)
+    found = {
+        "lr": step_size,
+        "alpha": alpha,
+        "beta": ratio * step_size,
+        "norm_decay": norm_decay,
+        "weight_decay": weight_decay * lr / step_size,
+    }
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
 def grid_trials(**values: Sequence[float]) -> list[Hyperparameters]:
