@@ -1,8 +1,8 @@
 """A small convolutional network on CIFAR-10: INDIAN, INNAprop, the AdaGrad norm, AdamW and SGD-Nesterov, tuned alike.
 
 Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds. All runs have the
-same schedule: a linear warm-up and a cosine to zero. At the quick scale, unless ``--data`` names images, the images are
-handwritten digits. Run with::
+same schedule: a linear warm-up and a cosine to zero. If ``--data`` names no images, handwritten digits take their place
+at the quick scale, and where CIFAR-10 cannot be downloaded. Run with::
 
     python -m experiments cifar_convnet --data DIR
 """
@@ -69,7 +69,7 @@ def protocol(scale: str, source: Path | None, seeds: int | None, framework: str)
     trials = sizes.pop("trials")
     name = "digits" if scale == "quick" and source is None else "cifar10"
     return Protocol(
-        data=data.images(name, source, **sizes.pop("images")),
+        data=data.images_or_digits(name, source, **sizes.pop("images")),
         network={"name": "convnet", "widths": sizes.pop("widths")},
         framework=framework,
         contestants=[Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS],

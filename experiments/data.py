@@ -7,6 +7,7 @@ unless data have to be downloaded.
 """
 
 import hashlib
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -28,6 +29,7 @@ __all__ = [
     "fingerprint",
     "image_arrays",
     "images",
+    "images_or_digits",
     "load",
     "text",
 ]
@@ -42,6 +44,10 @@ Arrays = tuple[NDArray[Any], NDArray[np.int64]]
 
 class DataError(Exception):
     """Data cannot be had; the message says what would help."""
+
+
+class DownloadError(DataError):
+    """The user named no data, and they cannot be downloaded."""
 
 
 class Examples(Protocol):
@@ -139,6 +145,23 @@ def images(
     return {"kind": "images", "name": name, **kept, "fingerprint": fingerprint(*image_arrays(name, source))}
 
 
+def images_or_digits(
+    name: str, source: Path | None, *, training: int, validation: int, test: int, halved: bool = False
+) -> dict[str, Any]:
+    """As `images`, with handwritten digits, as many as there are, where nothing is named and nothing can be downloaded.
+
+    Says so on the standard error stream. The digits have the same proportions of training and validation images.
+    """
+    try:
+        return images(name, source, training=training, validation=validation, test=test, halved=halved)
+    except DownloadError as error:
+        print(f"{error} Until then handwritten digits take the place of {name}.", file=sys.stderr)
+    _, y_train, _, y_test = image_arrays("digits", None)
+    share = min(1.0, len(y_train) / (training + validation))
+    fewer = {"training": int(share * training), "validation": int(share * validation), "test": min(test, len(y_test))}
+    return images("digits", None, **fewer)
+
+
 def text(source: Path | None, *, context: int) -> dict[str, Any]:
     """Describe a text for the configuration of a run: 90 % to train on, 5 % to validate, 5 % to test, in order.
 
@@ -228,11 +251,11 @@ def _downloaded(name: str) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     try:
         from keras import datasets
     except ImportError as error:
-        raise DataError(f"{name} can be downloaded by Keras alone, which is not installed. {help_text}") from error
+        raise DownloadError(f"{name} can be downloaded by Keras alone, which is not installed. {help_text}") from error
     try:
         (x_train, y_train), (x_test, y_test) = getattr(datasets, name).load_data()
     except Exception as error:
-        raise DataError(f"{name} could not be downloaded ({error}). {help_text}") from error
+        raise DownloadError(f"{name} could not be downloaded ({error}). {help_text}") from error
     # A fixed order, since some data come sorted by class.
     order = np.random.default_rng(0).permutation(len(y_train))
     return x_train[order], y_train[order], x_test, y_test

@@ -110,10 +110,11 @@ BATCH_SIZE: Final = 32
 def at_scale(
     scale: Scale, name: str, contestants: Sequence[Contestant], source: Path | None, seeds: int | None, framework: str
 ) -> Protocol:
-    """The protocol for one set of images."""
-    epoch = scale.counts["training"] / BATCH_SIZE
+    """The protocol for one set of images, or for digits in their place: ``protocol.data["name"]`` says which."""
+    description = data.images_or_digits(name, source, **scale.counts, halved=scale.halved)
+    epoch = description["training"] / BATCH_SIZE
     return Protocol(
-        data=data.images(name, source, **scale.counts, halved=scale.halved),
+        data=description,
         network={"name": "network_in_network", "width": scale.width},
         framework=framework,
         contestants=[c._replace(trials=c.trials[: scale.grid]) for c in contestants],

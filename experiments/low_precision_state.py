@@ -6,9 +6,7 @@ parameters, activations and gradients in bfloat16, and the state in bfloat16 or 
     python -m experiments low_precision_state
 """
 
-import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +16,15 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import Report, machine
 from experiments import digits
+from experiments.command_line import parser
 from experiments.torch_networks import Perceptron
 from indian_torch import INDIAN, INNAprop
 
 __all__ = ["main"]
 
 BATCH_SIZE = 32
+EPOCHS = {"quick": 1, "standard": 20}
+SEEDS = {"quick": 2, "standard": 5}
 
 Make = Callable[..., torch.optim.Optimizer]
 
@@ -86,28 +87,25 @@ def train(setting: Setting, epochs: int, seed: int) -> tuple[float, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the experiment and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m experiments low_precision_state", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--output", type=Path, help="also write the table to this Markdown file")
-    options = parser.parse_args(arguments)
+    options = parser("low_precision_state", __doc__, ["seeds", "scale"], scales=tuple(EPOCHS)).parse_args(arguments)
+    epochs, seeds = EPOCHS[options.scale], options.seeds or SEEDS[options.scale]
     report = Report()
-    title = f"After {options.epochs} epochs; mean (lowest–highest) of {options.seeds} seeds"
+    title = f"After {epochs} epochs; mean (lowest–highest) of {seeds} seeds"
     report.add(f"{title}. {machine('torch')}.")
     lines = ["| network: method, state that differs | training loss | test accuracy |", "|---|---|---|"]
     settings = _settings()
-    with tqdm(total=len(settings) * options.seeds, disable=None) as bar:
+    with tqdm(total=len(settings) * seeds, disable=None) as bar:
         for setting in settings:
             results = []
-            for seed in range(options.seeds):
-                results.append(train(setting, options.epochs, seed))
+            for seed in range(seeds):
+                results.append(train(setting, epochs, seed))
                 bar.update()
             losses, accuracies = zip(*results, strict=True)
             cells = [_summary(losses, 4), _summary(accuracies, 3)]
             lines.append(f"| {setting} | " + " | ".join(cells) + " |")
     report.add("\n".join(lines))
-    report.save(options.output)
+    options.output.mkdir(parents=True, exist_ok=True)
+    report.save(options.output / "table.md")
 
 
 def _summary(values: Sequence[float], digits_shown: int) -> str:

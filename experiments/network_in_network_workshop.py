@@ -50,13 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = ("cifar10",) if options.scale == "quick" and options.data else scale.images
     entered = [*(indian(*pair) for pair in PAIRS), *(PEERS[label] for label in ("SGD", "AdaGrad", "Adam"))]
     with comparison.explained():
-        names = available(wanted, options.data) or available(("cifar10",), options.data)
-        protocols = {
-            name: at_scale(scale, name, entered, options.data, options.seeds, options.framework) for name in names
-        }
+        (images,) = available(wanted, options.data) or ["cifar10"]
+        protocol = at_scale(scale, images, entered, options.data, options.seeds, options.framework)
+        name, seeds = protocol.data["name"], protocol.seeds
+        protocols = {name: protocol}
         found = compare(protocols, options.data, folder, options.workers)
-    (name,) = found
-    seeds = protocols[name].seeds
     title = f"Network in Network on {name}: mean of {seeds} seeds, band from best to worst"
     draw(folder / "network_in_network_workshop.png", title, found, LABELS)
     text = report(folder, protocols, found, claims(name, found[name]))

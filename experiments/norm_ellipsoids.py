@@ -23,8 +23,8 @@ DECAY: Final = 0.8
 EPSILON: Final = 1e-8
 RADIUS: Final = 1.1
 ANGLES: Final = {"along the axes": 0.0, "across the axes": np.pi / 5}
-STYLES: Final = {None: ("Euclidean", "C0", 1.5), "adagrad": ("AdaGrad", "C1", 3.5), "rmsprop": ("RMSProp", "C2", 1.5)}
-"""Of each norm: its name, its color, and a line width with which one shows under another."""
+STYLES: Final = {None: ("Euclidean", "C0", 5.0), "adagrad": ("AdaGrad", "C1", 3.0), "rmsprop": ("RMSProp", "C2", 1.2)}
+"""Of each norm: its name, its color, and a line width with which it shows under those that are drawn after it."""
 
 
 class Step(NamedTuple):
@@ -87,11 +87,11 @@ def _draw(axes: Any, angle: float) -> dict[str | None, Step]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture and print the table."""
     options = parser("norm_ellipsoids", __doc__, []).parse_args(arguments)
-    figure, panels = plt.subplots(1, len(ANGLES), figsize=(10, 5), layout="constrained")
+    figure, panels = plt.subplots(1, len(ANGLES), figsize=(10, 5.4), layout="constrained")
     lines = ["| valley | " + " | ".join(label for label, *_ in STYLES.values()) + " |", "|---" * 4 + "|"]
     for axes, (title, angle) in zip(panels, ANGLES.items(), strict=True):
         steps = _draw(axes, angle)
-        axes.set_title(f"valley {title}")
+        axes.set(title=f"valley {title}", xlabel="θ₁", ylabel="θ₂")
         lines.append(f"| {title} | " + " | ".join(f"{steps[name].miss:.0f}°" for name in STYLES) + " |")
     panels[0].legend(loc="lower left", fontsize=9)
     table = "\n".join(lines)

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+import experiments.nonsmooth_valley
 from experiments.command_line import parser
 from experiments.comparison import explained
 from experiments.curves import markdown_table, write_csv, write_json
@@ -41,7 +42,8 @@ Results = dict[tuple[str, tuple[float, float]], Mapping[str, Any]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the descents, and write the figure, the tables and the configuration."""
-    options = parser("nonsmooth_valley", __doc__, ["framework", "scale", "workers"]).parse_args(arguments)
+    made = parser("nonsmooth_valley", experiments.nonsmooth_valley.__doc__, ["framework", "scale", "workers"])
+    options = made.parse_args(arguments)
     scale, folder = SCALES[options.scale], options.output
     cases = [(name, setting) for name in SPEEDS for setting in SETTINGS]
     jobs = [

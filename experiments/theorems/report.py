@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Final
 
+import experiments.theorems
 from experiments.command_line import parser
 from experiments.comparison import explained
 from experiments.curves import write_json
@@ -24,7 +25,7 @@ PARTS: Final[dict[str, ModuleType]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compute all parts, and write figures, tables and the configuration."""
-    options = parser("theorems", __doc__, ["scale", "workers"])
+    options = parser("theorems", experiments.theorems.__doc__, ["scale", "workers"])
     options.add_argument("--part", choices=PARTS, action="append", help="only this one; may be repeated")
     chosen = options.parse_args(arguments)
     folder = chosen.output

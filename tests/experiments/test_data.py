@@ -82,15 +82,31 @@ def test_folder_or_file_that_does_not_exist_is_an_error(tmp_path):
         data.images("mnist", tmp_path / "mnist.npz", **_COUNTS)
 
 
-def test_without_a_file_and_a_network_the_error_says_what_to_do(run_python, tmp_path, monkeypatch):
+def test_without_a_file_and_a_network_there_are_the_digits_or_an_error_that_says_what_to_do(
+    run_python, tmp_path, monkeypatch
+):
     # Nothing listens at this address, and nothing has been downloaded before.
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")
     monkeypatch.setitem(os.environ, "KERAS_HOME", str(tmp_path))
-    script = "from experiments import data; data.images('mnist', None, training=1, validation=1, test=1)"
+    script = """
+from experiments import data
+counts = {"training": 8000, "validation": 2000, "test": 5000}
+found = data.images_or_digits("cifar10", None, **counts, halved=True)
+print([found[key] for key in ("name", "training", "validation", "test", "halved")])
+data.images("mnist", None, **counts)
+"""
     result = run_python("-c", script)
-    assert "DataError: mnist could not be downloaded" in result.stderr
+    assert "DownloadError: mnist could not be downloaded" in result.stderr
     assert "Name a folder with mnist.npz: --data DIR" in result.stderr
+    assert "['digits', 1149, 287, 360, False]" in result.stdout
+    assert "handwritten digits take the place of cifar10" in result.stderr
+
+
+def test_digits_do_not_take_the_place_of_what_the_user_names(folder):
+    with pytest.raises(DataError, match=r"there is no mnist\.npz"):
+        data.images_or_digits("mnist", folder, **_COUNTS)
+    assert data.images_or_digits("cifar10", folder, **_COUNTS) == data.images("cifar10", folder, **_COUNTS)
 
 
 def test_text_is_split_in_order_and_every_label_is_the_next_character(folder):

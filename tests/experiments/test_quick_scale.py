@@ -3,14 +3,31 @@
 import csv
 import importlib
 import json
+from pathlib import Path
 
 import pytest
+
+from experiments.__main__ import experiment_summaries
 
 _EXPERIMENTS = [
     *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map")
 ]
 
+_TABLES = ["low_precision_state", "norm_ellipsoids", "velocity_dtype"]
+_IN_FILES_OF_THEIR_OWN = [
+    *("demo", "hessian_diagonal", "hyperparameter_grid", "nonsmooth_valley", "oscillator", "theorems"),
+    *("trust_region_networks", "trust_region_quadratics", "trust_region_step"),
+]
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def test_every_experiment_is_run():
+    tested = [*_EXPERIMENTS, *_TABLES, *_IN_FILES_OF_THEIR_OWN]
+    assert sorted(tested) == sorted(experiment_summaries())
+    here = Path(__file__)
+    for name in _IN_FILES_OF_THEIR_OWN:
+        assert here.with_name(f"test_{name}.py").exists()
 
 
 @pytest.mark.parametrize("name", _EXPERIMENTS)
@@ -44,3 +61,25 @@ def test_velocity_dtypes_are_compared_in_a_table(tmp_path, capsys):
     assert text in capsys.readouterr().out
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert [row.count("|") for row in rows] == [2 + len(SGD_SETTINGS)] * (1 + len(SETTINGS))
+
+
+def test_low_precision_states_are_compared_in_a_table(tmp_path, capsys):
+    from experiments.low_precision_state import main
+
+    main(["--scale", "quick", "--seeds", "1", "--output", str(tmp_path)])
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert sum("velocity in bfloat16" in row for row in rows) == sum("velocity in float32" in row for row in rows) == 5
+    assert not any("nan" in row for row in rows)
+
+
+def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):
+    from experiments.norm_ellipsoids import main
+
+    main(["--output", str(tmp_path)])
+    assert (tmp_path / "norm_ellipsoids.png").read_bytes().startswith(_PNG_SIGNATURE)
+    along, across = capsys.readouterr().out.splitlines()[2:]
+    degrees = [[float(cell.strip(" °")) for cell in line.split("|")[2:5]] for line in (along, across)]
+    assert max(degrees[0][1:]) < degrees[0][0] / 3
+    assert min(degrees[1][1:]) > degrees[1][0] - 1
