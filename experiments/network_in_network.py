@@ -172,10 +172,18 @@ def claims(found: Mapping[str, Comparison]) -> list[Claim]:
         half, quarter = (settings_label(*DEFAULT_PAIR, exponent) for exponent in EXPONENTS[:2])
         made.append(
             Claim(
-                "Figure 4: decaying like k^(−1/4) trains faster than k^(−1/2), and than Adam",
+                "Figure 4: a step that decays like k^(−1/4) trains faster than k^(−1/2)",
                 name,
-                loss(quarter) < min(loss(half), loss("Adam")),
-                "training loss " + ", ".join(f"{label} {shown(loss(label))}" for label in (quarter, half, "Adam")),
+                loss(quarter) < loss(half),
+                "training loss " + ", ".join(f"{label} {shown(loss(label))}" for label in (quarter, half)),
+            )
+        )
+        made.append(
+            Claim(
+                "Figure 4: and faster than Adam",
+                name,
+                loss(quarter) < loss("Adam"),
+                "training loss " + ", ".join(f"{label} {shown(loss(label))}" for label in (quarter, "Adam")),
             )
         )
     return made
