@@ -2,12 +2,14 @@
 
 Figure 2 compares INDIAN with SGD, AdaGrad and Adam, and beyond the paper with SGD-Nesterov, AdamW and INNAprop, which
 have a cosine schedule. Figure 3 has the paper's four pairs (α, β). Figure 4 has slower decays of the step size, and
-INDIAN with the best of them against Adam. The images are MNIST and CIFAR-10, and CIFAR-100 if the folder has it; at the
-quick scale, unless ``--data`` names images, handwritten digits. Run with::
+INDIAN with the best of them against Adam. The images are MNIST, CIFAR-10 and, where it can be had, CIFAR-100; if
+``--data`` names no images, handwritten digits take their place at the quick scale, and where none can be downloaded. Run
+with::
 
     python -m experiments network_in_network --data DIR
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -48,7 +50,7 @@ SCALES: Final = {
         evaluate={"training": 64, "test": 64},
     ),
     "standard": Scale(
-        images=("mnist", "cifar10"),
+        images=("mnist", "cifar10", "cifar100"),
         counts={"training": 8000, "validation": 0, "test": 5000},
         halved=True,
         width=24,
@@ -79,21 +81,14 @@ def contestants() -> list[Contestant]:
 
 
 def available(names: Sequence[str], source: Path | None) -> list[str]:
-    """The images that can be had; CIFAR-100 is left out where it cannot.
-
-    Raises:
-        DataError: Others cannot be had.
-    """
-    found = []
-    for name in names:
+    """The images of these names; CIFAR-100 is left out where it cannot be had."""
+    if "cifar100" in names:
         try:
-            data.image_arrays(name, source)
-            found.append(name)
+            data.image_arrays("cifar100", source)
         except data.DataError as error:
-            if name != "cifar100":
-                raise
-            print(f"Without CIFAR-100: {error}")
-    return found
+            print(f"Without CIFAR-100: {error}", file=sys.stderr)
+            return [name for name in names if name != "cifar100"]
+    return list(names)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,10 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scale, folder = SCALES[options.scale], options.output
     names = ("mnist", "cifar10") if options.scale == "quick" and options.data else scale.images
     with comparison.explained():
-        protocols = {
-            name: at_scale(scale, name, contestants(), options.data, options.seeds, options.framework)
+        entered = [
+            at_scale(scale, name, contestants(), options.data, options.seeds, options.framework)
             for name in available(names, options.data)
-        }
+        ]
+        protocols = {protocol.data["name"]: protocol for protocol in entered}
         found = compare(protocols, options.data, folder, options.workers)
     seeds = next(iter(protocols.values())).seeds
     band = f"mean of {seeds} seeds, band from best to worst"
