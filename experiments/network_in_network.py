@@ -3,8 +3,8 @@
 Figure 2 compares INDIAN with SGD, AdaGrad and Adam, and beyond the paper with SGD-Nesterov, AdamW and INNAprop, which
 have a cosine schedule. Figure 3 has the paper's four pairs (α, β). Figure 4 has slower decays of the step size, and
 INDIAN with the best of them against Adam. The images are MNIST, CIFAR-10 and, where it can be had, CIFAR-100; if
-``--data`` names no images, handwritten digits take their place at the quick scale, and where none can be downloaded. Run
-with::
+``--data`` names no images, handwritten digits take their place at the quick scale, and where none can be downloaded.
+Run with::
 
     python -m experiments network_in_network --data DIR
 """
