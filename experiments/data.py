@@ -158,8 +158,12 @@ def images_or_digits(
         print(f"{error} Until then handwritten digits take the place of {name}.", file=sys.stderr)
     _, y_train, _, y_test = image_arrays("digits", None)
     share = min(1.0, len(y_train) / (training + validation))
-    fewer = {"training": int(share * training), "validation": int(share * validation), "test": min(test, len(y_test))}
-    return images("digits", None, **fewer)
+    return images(
+        *("digits", None),
+        training=int(share * training),
+        validation=int(share * validation),
+        test=min(test, len(y_test)),
+    )
 
 
 def text(source: Path | None, *, context: int) -> dict[str, Any]:
