@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import experiments.family_map
 from experiments import comparison, curves
 from experiments.command_line import parser
 from experiments.comparison import Comparison
@@ -19,10 +20,8 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compute the map, and the settings that are good on both tasks beside the default."""
-    description = "The map of the family; see experiments/family_map/__init__.py."
-    options = parser("family_map", description, ["data", "seeds", "framework", "scale", "workers"]).parse_args(
-        arguments
-    )
+    shared = ["data", "seeds", "framework", "scale", "workers"]
+    options = parser("family_map", experiments.family_map.__doc__, shared).parse_args(arguments)
     scale, folder = SCALES[options.scale], options.output
     with comparison.explained():
         the_map = map_at(scale, options.data, options.seeds, options.framework)

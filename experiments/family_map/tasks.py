@@ -16,20 +16,24 @@ CHECKED_MOMENTUM: Final = 0.9
 """With which SGD with Nesterov's momentum runs, which must end as the point that it is."""
 
 
-class Task(NamedTuple):
-    """Images and a network."""
+TITLES: Final = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "digits"}
 
-    images: str
+
+class Task(NamedTuple):
+    """A network, its name for a reader, and the images that it learns."""
+
+    title: str
     network: Mapping[str, Any]
+    images: str
 
 
 class Scale(NamedTuple):
     """What a scale costs.
 
     Attributes:
-        tasks: By title.
-        counts: Of training, validation and test images, whose height and width are halved if they are of a size that
-            can be.
+        tasks: Those of the map.
+        bundled: Whether handwritten digits take the place of the images, unless the user names some.
+        counts: Of training, validation and test images. Their height and width are halved, but for the digits'.
         momenta: Rows of the map.
         ratios: Columns.
         effective_rates: What every point of the map tries.
@@ -40,7 +44,8 @@ class Scale(NamedTuple):
         candidates: How many points that are good on both tasks run as defaults.
     """
 
-    tasks: Mapping[str, Task]
+    tasks: tuple[Task, ...]
+    bundled: bool
     counts: Mapping[str, int]
     momenta: tuple[float, ...]
     ratios: tuple[float | str, ...]
@@ -61,10 +66,11 @@ _RATIOS: Final = (0.5, 1.0, NESTEROV, 3.0, 6.0, 12.0, 24.0, 48.0)
 
 SCALES: Final = {
     "quick": Scale(
-        tasks={
-            "convnet on digits": Task("digits", {"name": "convnet", "widths": [4, 8]}),
-            "perceptron on digits": Task("digits", {"name": "perceptron", "widths": [16]}),
-        },
+        tasks=(
+            Task("convnet", {"name": "convnet", "widths": [4, 8]}, "cifar10"),
+            Task("perceptron", {"name": "perceptron", "widths": [16]}, "mnist"),
+        ),
+        bundled=True,
         counts={"training": 128, "validation": 64, "test": 64},
         momenta=(0.5, 0.9),
         ratios=(1.0, NESTEROV, 3.0, 8.0),
@@ -76,10 +82,11 @@ SCALES: Final = {
         candidates=1,
     ),
     "standard": Scale(
-        tasks={
-            "convnet on CIFAR-10": Task("cifar10", {"name": "convnet", "widths": [8, 16]}),
-            "perceptron on MNIST": Task("mnist", {"name": "perceptron", "widths": [64, 32]}),
-        },
+        tasks=(
+            Task("convnet", {"name": "convnet", "widths": [8, 16]}, "cifar10"),
+            Task("perceptron", {"name": "perceptron", "widths": [64, 32]}, "mnist"),
+        ),
+        bundled=False,
         counts={"training": 16000, "validation": 2000, "test": 2500},
         momenta=_MOMENTA,
         ratios=_RATIOS,
@@ -91,10 +98,11 @@ SCALES: Final = {
         candidates=4,
     ),
     "paper": Scale(
-        tasks={
-            "Network in Network on CIFAR-10": Task("cifar10", {"name": "network_in_network", "width": 96}),
-            "perceptron on MNIST": Task("mnist", {"name": "perceptron", "widths": [256, 128]}),
-        },
+        tasks=(
+            Task("Network in Network", {"name": "network_in_network", "width": 96}, "cifar10"),
+            Task("perceptron", {"name": "perceptron", "widths": [256, 128]}, "mnist"),
+        ),
+        bundled=False,
         counts={"training": 45000, "validation": 5000, "test": 10000},
         momenta=_MOMENTA,
         ratios=_RATIOS,
@@ -138,9 +146,13 @@ def map_at(scale: Scale, source: Path | None, seeds: int | None, framework: str)
     check = (Point(momentum, nesterov(momentum)), in_framework(momentum, rates))
     pairs = {each: pair(*each, rates) for each in PAIRS}
     contestants = [*on_it.values(), *adams.values(), check[1], *pairs.values()]
-    protocols = {
-        title: Protocol(
-            data=data.images(task.images, source, **scale.counts, halved=task.images != "digits"),
+    protocols = {}
+    for task in scale.tasks:
+        name = "digits" if scale.bundled and source is None else task.images
+        described = data.images_or_digits(name, source, **scale.counts, halved=name != "digits")
+        counts = {part: described[part] for part in scale.counts}
+        protocols[f"{task.title} on {TITLES[described['name']]}"] = Protocol(
+            data=described,
             network=task.network,
             framework=framework,
             contestants=contestants,
@@ -149,12 +161,6 @@ def map_at(scale: Scale, source: Path | None, seeds: int | None, framework: str)
             steps=scale.steps,
             seeds=seeds or scale.seeds,
             evaluations=1,
-            evaluate={"training": min(2000, scale.counts["training"]), **_held(scale)},
+            evaluate={**counts, "training": min(2000, counts["training"])},
         )
-        for title, task in scale.tasks.items()
-    }
     return Map(on_it, adams, check, pairs, protocols)
-
-
-def _held(scale: Scale) -> dict[str, int]:
-    return {part: scale.counts[part] for part in ("validation", "test")}
