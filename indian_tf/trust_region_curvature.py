@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from indian_core.trust_region.returned_loss import returned_loss
+
 __all__ = ["LocalModel", "differentiate", "flat", "loss_of", "views"]
 
 
@@ -36,25 +38,12 @@ def views(vector: Any, variables: Sequence[Any]) -> list[Any]:
 
 
 def loss_of(returned: Any, curvature: str) -> Any:
-    """The loss in what a loss function returned.
+    """The loss in what a loss function returned, without a dimension; see `returned_loss`."""
+    return tf.reshape(returned_loss(returned, curvature, "loss_fn", _is_floating), [])
 
-    Raises:
-        TypeError: There is no tensor of a floating dtype; or, for ``"gauss_newton"``, no pair of loss and output.
-        ValueError: The loss has more or fewer than one element.
-    """
-    if curvature == "gauss_newton":
-        if not (isinstance(returned, tuple) and len(returned) == 2):
-            raise TypeError(
-                "with curvature='gauss_newton', loss_fn must return the pair (loss, output) of the loss and the output "
-                f"of the network that it is a function of, got {type(returned).__name__}"
-            )
-        returned = returned[0]
-    if not tf.is_tensor(returned) or not returned.dtype.is_floating:
-        kind = returned.dtype.name if tf.is_tensor(returned) else type(returned).__name__
-        raise TypeError(f"loss_fn must return the loss as a tensor of a floating dtype, got {kind}")
-    if returned.shape.num_elements() != 1:
-        raise ValueError(f"loss_fn must return a loss of one element, got a tensor of shape {returned.shape}")
-    return tf.reshape(returned, [])
+
+def _is_floating(something: Any) -> bool:
+    return tf.is_tensor(something) and something.dtype.is_floating
 
 
 def differentiate(loss_fn: Callable[[], Any], variables: Sequence[Any], curvature: str) -> LocalModel:
@@ -66,7 +55,7 @@ def differentiate(loss_fn: Callable[[], Any], variables: Sequence[Any], curvatur
         curvature: ``"hessian"``, ``"gauss_newton"`` or ``"none"``.
 
     Raises:
-        TypeError, ValueError: As `loss_of`; or the loss, or the output, does not depend on any variable.
+        TypeError, ValueError: As `returned_loss`; or the loss, or the output, does not depend on any variable.
         RuntimeError: Something on the way has no second derivative.
     """
     second = tf.GradientTape(persistent=True, watch_accessed_variables=False)
@@ -109,7 +98,7 @@ def _gauss_newton(
 
     Jv is the derivative of Jᵀu, which is linear in u, with respect to u. To be called under the tape ``second``.
     """
-    if not (tf.is_tensor(output) and output.dtype.is_floating):
+    if not _is_floating(output):
         raise TypeError("loss_fn must return as output a tensor of a floating dtype that depends on the variables")
     slope = first.gradient(loss, output)
     if slope is None:

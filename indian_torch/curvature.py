@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from indian_core.trust_region.returned_loss import returned_loss
 from indian_torch.flat import FlatLayout
 
 __all__ = ["LocalModel", "differentiate", "loss_of"]
@@ -33,25 +34,12 @@ class LocalModel(NamedTuple):
 
 
 def loss_of(returned: Any, curvature: str) -> Tensor:
-    """The loss in what a closure returned.
+    """The loss in what a closure returned, without a dimension; see `returned_loss`."""
+    return returned_loss(returned, curvature, "closure", _is_floating).reshape(())
 
-    Raises:
-        TypeError: There is no tensor of a floating dtype; or, for ``"gauss_newton"``, no pair of loss and output.
-        ValueError: The loss has more or fewer than one element.
-    """
-    if curvature == "gauss_newton":
-        if not (isinstance(returned, tuple) and len(returned) == 2):
-            raise TypeError(
-                "with curvature='gauss_newton', closure must return the pair (loss, output) of the loss and the output "
-                f"of the network that it is a function of, got {type(returned).__name__}"
-            )
-        returned = returned[0]
-    if not isinstance(returned, Tensor) or not returned.is_floating_point():
-        kind = returned.dtype if isinstance(returned, Tensor) else type(returned).__name__
-        raise TypeError(f"closure must return the loss as a tensor of a floating dtype, got {kind}")
-    if returned.numel() != 1:
-        raise ValueError(f"closure must return a loss of one element, got a tensor of shape {tuple(returned.shape)}")
-    return returned.reshape(())
+
+def _is_floating(something: Any) -> bool:
+    return isinstance(something, Tensor) and something.is_floating_point()
 
 
 def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalModel:
@@ -65,7 +53,7 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
         curvature: ``"hessian"``, ``"gauss_newton"`` or ``"none"``.
 
     Raises:
-        TypeError, ValueError: As `loss_of`; or the loss, or the output, does not depend on any parameter.
+        TypeError, ValueError: As `returned_loss`; or the loss, or the output, does not depend on any parameter.
         RuntimeError: A gradient is sparse, or something on the way has no second derivative.
     """
     loss = loss_of(returned, curvature)
@@ -113,7 +101,7 @@ def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Te
 
     Jv is the derivative of Jᵀu, which is linear in u, with respect to u.
     """
-    if not (isinstance(output, Tensor) and output.is_floating_point() and output.requires_grad):
+    if not (_is_floating(output) and output.requires_grad):
         raise TypeError("closure must return as output a tensor of a floating dtype that depends on the parameters")
     (slope,) = torch.autograd.grad(loss, [output], create_graph=True, allow_unused=True)
     if slope is None:

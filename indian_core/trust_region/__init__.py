@@ -16,6 +16,7 @@ Newton methods" (2019).
 - `indian_core.trust_region.tridiagonal`: the small problem of Lanczos, solved exactly;
 - `indian_core.trust_region.radius`: acceptance of a step, and the next radius;
 - `indian_core.trust_region.report`: what a step reports;
+- `indian_core.trust_region.returned_loss`: the loss in what the user's function returned;
 - `indian_core.trust_region.plain_numbers`: a namespace for scalars that are Python numbers;
 - `indian_core.trust_region.reference`: the plain NumPy loop that the adapters are tested against.
 
