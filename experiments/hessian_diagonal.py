@@ -330,6 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, measure, and write figures, a table and the configuration."""
     options = parser("hessian_diagonal", __doc__, ["data", "seeds", "scale", "workers"]).parse_args(arguments)
     sizes, folder, source = SCALES[options.scale], options.output, options.data
+    seeds = options.seeds or sizes["seeds"]
     names = ("digits",) if options.scale == "quick" and source is None else ("mnist", "cifar10")
 
     def halved(name: str) -> bool:
@@ -350,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             }
             for name, kind in kinds
             for widths in sizes["networks"][kind]
-            for seed in range(options.seeds or sizes["seeds"])
+            for seed in range(seeds)
         ]
         libraries = ("numpy", "torch")
         modules = ("experiments.networks.torch_models", "experiments.networks.torch_network")
@@ -368,7 +369,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = code_version(["experiments.hessian_diagonal", *sources])
     write_json(
         folder / "configuration.json",
-        {"scale": options.scale, **sizes, "data": described, "code": code, "versions": versions(libraries)},
+        {
+            "scale": options.scale,
+            **sizes,
+            "seeds": seeds,
+            "data": described,
+            "code": code,
+            "versions": versions(libraries),
+        },
     )
     print(f"{table}\n\nWritten to {folder}")
 

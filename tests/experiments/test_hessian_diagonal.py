@@ -1,5 +1,6 @@
 """The diagonal share of Hessians: its formulas against simulation, and the rows against PyTorch's own Hessian."""
 
+import json
 import math
 
 import numpy as np
@@ -70,6 +71,7 @@ def test_experiment_writes_its_results_and_resumes(tmp_path, capsys):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == stored
     names = {"batch_sizes.png", "dimensions.png", "table.md", "shares.csv", "simulated.csv", "configuration.json"}
     assert {path.name for path in tmp_path.iterdir()} == {*names, "runs"}
+    assert json.loads((tmp_path / "configuration.json").read_text())["seeds"] == 1
     header = (tmp_path / "table.md").read_text().splitlines()[2]
     assert header == markdown_table(header.strip("| ").split(" | "), []).splitlines()[0]
     # Two batch sizes of the middle networks and one of the other, at three stages.
