@@ -28,6 +28,11 @@ OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
     "AdamW": lambda: optax.adamw(1e-3),
 }
 PEERS = ("SGD Nesterov", "AdamW")
+ALIKE: dict[str, Callable[[], optax.GradientTransformation]] = {
+    "SGD Nesterov, schedule": lambda: optax.sgd(power_decay(1e-3), momentum=0.9, nesterov=True),
+    "SGD Nesterov, injected": lambda: optax.inject_hyperparams(optax.sgd)(1e-3, momentum=0.9, nesterov=True),
+}
+"""Peers of the same kind where time to compile is compared: a schedule or injected hyperparameters take their share."""
 COLUMNS = 50
 """Every tensor is a matrix with this number of columns."""
 
@@ -76,7 +81,7 @@ def _compilations(params: Any) -> dict[str, Callable[[], object]]:
         # Each time a new function, which JAX does not have in its cache.
         return lambda: lowered(make(), params, params, own=False).compile()
 
-    return {name: compilation(make) for name, make in OPTIMIZERS.items()}
+    return {name: compilation(make) for name, make in (OPTIMIZERS | ALIKE).items()}
 
 
 def _memory_table(steps: dict[str, Step], params_size: int) -> str:
@@ -106,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compile_rounds = max(1, given.rounds // 3)
         seconds = measure(_compilations(params), rounds=compile_rounds)
         report.add(f"**{size}, time to trace and compile** (gradients handed to the step, {compile_rounds} rounds)")
-        report.add(table(seconds, PEERS))
+        report.add(table(seconds, (*PEERS, *ALIKE)))
     report.save(given.output)
 
 

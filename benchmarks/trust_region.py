@@ -6,13 +6,11 @@ value problem. Times are those of the process on one thread, so that a busy mach
 """
 
 import contextlib
-import copy
-import itertools
 import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +18,9 @@ from torch import Tensor
 
 from benchmarks.side_by_side import Report, machine, options, table
 from benchmarks.trust_region_jax import jax_search
+from benchmarks.trust_region_search import Search
 from benchmarks.trust_region_tensorflow import tensorflow_search
+from benchmarks.trust_region_torch import torch_search
 from indian_torch import TrustRegion
 
 WIDTHS = {"481 parameters": (1, 20, 20, 1), "4 810 parameters": (64, 64, 10), "407 050 parameters": (784, 512, 10)}
@@ -32,77 +32,18 @@ ITERATIONS = 20
 """Iterations of a timed step at most."""
 
 
-class Search(NamedTuple):
-    """What is timed of one network in one framework.
-
-    Attributes:
-        product: Computes one bare Hessian–vector product, the gradient's graph being there.
-        steps: By the name of the subproblem, takes one step from the same state each time, and returns how many
-            backpropagations it took.
-    """
-
-    product: Callable[[], object]
-    steps: Mapping[str, Callable[[], int]]
-
-
-def torch_search(widths: Sequence[int]) -> Search:
-    """The entry of PyTorch."""
-    torch.manual_seed(0)
-    pairs = itertools.pairwise(widths)
-    layers = [layer for a, b in pairs for layer in (torch.nn.Linear(a, b), torch.nn.Tanh())][:-1]
-    model = torch.nn.Sequential(*layers)
-    x, y = torch.randn(BATCH, widths[0]), torch.randn(BATCH, widths[-1])
-
-    def loss() -> Tensor:
-        return (model(x) - y).square().mean()
-
-    params = list(model.parameters())
-    training = TrustRegion(params, radius=0.1, expand_factor=1.5, expand_ratio=0.75)
-    for _ in range(10):
-        training.step(loss)
-
-    def step(optimizer: TrustRegion) -> Callable[[], int]:
-        calls = 0
-
-        def rejected() -> Tensor:
-            """The loss of a trial is too large, so that the next step starts from here again."""
-            nonlocal calls
-            calls += 1
-            return loss() + (calls % 2 == 0)
-
-        def run() -> int:
-            spent = optimizer.report.backpropagations if optimizer.report else 0
-            optimizer.radius = 10.0
-            optimizer.step(rejected)
-            assert optimizer.report is not None
-            return optimizer.report.backpropagations - spent
-
-        return run
-
-    # A graph does not outlive a change of its parameters, which trials make.
-    twin = copy.deepcopy(model)
-    copies = list(twin.parameters())
-    gradient = torch.autograd.grad((twin(x) - y).square().mean(), copies, create_graph=True)
-    vectors = [torch.randn_like(param) for param in params]
-    shared: dict[str, Any] = {"max_iterations": ITERATIONS, "tolerance": 1e-6}
-    return Search(
-        product=lambda: torch.autograd.grad(gradient, copies, vectors, retain_graph=True),
-        steps={name: step(TrustRegion(params, subproblem=name, **shared)) for name in ("steihaug", "lanczos")},
-    )
-
-
-FRAMEWORKS: dict[str, Callable[[Sequence[int]], Search]] = {
+FRAMEWORKS: dict[str, Callable[[Sequence[int], int, int], Search]] = {
     "PyTorch": torch_search,
-    "JAX": lambda widths: Search(*jax_search(widths, BATCH, ITERATIONS)),
-    "Keras on TensorFlow": lambda widths: Search(*tensorflow_search(widths, BATCH, ITERATIONS)),
+    "JAX": jax_search,
+    "Keras on TensorFlow": tensorflow_search,
 }
-"""The frameworks that are timed; each entry makes the `Search` of a network from its widths."""
+"""The entries of the frameworks that are timed, called with widths of layers, `BATCH` and `ITERATIONS`."""
 
 
 def time_per_backpropagation(report: Report, framework: str, rounds: int) -> None:
     """Add the table of one framework."""
     for name, widths in WIDTHS.items():
-        search = FRAMEWORKS[framework](widths)
+        search = FRAMEWORKS[framework](widths, BATCH, ITERATIONS)
         bare = "Hessian–vector product"
         seconds: dict[str, list[float]] = {bare: []}
         for _ in range(rounds):
@@ -213,7 +154,7 @@ _TRUST_REGION: dict[str, Any] = {
     "expand_factor": 2.0,
     "expand_ratio": 0.75,
     "shrink_factor": 3.0,
-    "max_iterations": 200,
+    "max_iterations": 500,
 }
 
 METHODS: dict[str, tuple[Callable[..., Any], Callable[..., None], list[dict[str, Any]]]] = {
@@ -221,18 +162,22 @@ METHODS: dict[str, tuple[Callable[..., Any], Callable[..., None], list[dict[str,
         lambda params, **given: TrustRegion(params, **_TRUST_REGION, **given),
         _with_trust_region,
         [
-            {"norm": norm, "norm_epsilon": eps}
-            for norm, eps in (("adagrad", 1e-8), ("adagrad", 1e-3), ("rmsprop", 1e-3))
+            *(
+                {"norm": "adagrad", "norm_epsilon": epsilon, "tolerance": tolerance}
+                for epsilon in (1e-3, 1e-2)
+                for tolerance in (0.1, 1e-3)
+            ),
+            {"norm": None, "tolerance": 1e-3},
         ],
     ),
     "LBFGS": (
         lambda params, **given: torch.optim.LBFGS(params, **_NO_TOLERANCE, **given),
         _with_backward,
-        [{"history_size": history} for history in (30, 100, 300)],
+        [{"history_size": history} for history in (10, 30, 100, 300, 1000)],
     ),
-    "Adam": (torch.optim.Adam, _with_backward, [{"lr": lr} for lr in (3e-3, 1e-2, 3e-2)]),
+    "Adam": (torch.optim.Adam, _with_backward, [{"lr": lr} for lr in (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)]),
 }
-"""Each method with its three settings, of which the best on one seed is run on others."""
+"""Each method with its five settings, of which the best on one seed is run on others."""
 
 
 def fit(method: str, settings: dict[str, Any], seed: int, limit: float) -> Fit:

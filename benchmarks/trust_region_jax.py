@@ -1,6 +1,6 @@
 """The steps and products in JAX that `benchmarks.trust_region` times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -9,25 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from benchmarks.trust_region_search import SUBPROBLEMS, TRAINING, Search, timed
 from indian_jax import trust_region
 
 __all__ = ["jax_search"]
 
 
-def jax_search(
-    widths: Sequence[int], batch: int, iterations: int
-) -> tuple[Callable[[], object], Mapping[str, Callable[[], int]]]:
-    """A network with tanh, trained a little.
-
-    Args:
-        widths: Of its layers.
-        batch: Size of the batch.
-        iterations: Of a search at most.
-
-    Returns:
-        A function that computes one bare Hessian–vector product; and by the name of the subproblem functions that take
-        a step, always the same, and return how many backpropagations it took.
-    """
+def jax_search(widths: Sequence[int], batch: int, iterations: int) -> Search:
+    """The entry of JAX."""
     keys = iter(jax.random.split(jax.random.key(0), 2 + len(widths)))
     x, y = (jax.random.normal(next(keys), (batch, width)) for width in (widths[0], widths[-1]))
     params = [(jax.random.normal(next(keys), (a, b)) / a**0.5, jnp.zeros(b)) for a, b in pairwise(widths)]
@@ -44,17 +33,20 @@ def jax_search(
         updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=loss)
         return optax.apply_updates(params, updates), state
 
-    training = trust_region(radius=0.1, expand_factor=1.5, expand_ratio=0.75)
+    training = trust_region(**TRAINING)
     state = training.init(params)
     train = jax.jit(partial(step, training))
     for _ in range(10):
         params, state = train(params, state)
 
-    def timed(subproblem: str) -> Callable[[], int]:
-        tx = trust_region(subproblem=subproblem, radius=10.0, max_iterations=iterations, tolerance=1e-6)
+    def step_of(subproblem: str) -> Callable[[], int]:
+        tx = trust_region(**timed(subproblem, iterations))
         begun = tx.init(params)
         compiled = jax.jit(partial(step, tx)).lower(params, begun).compile()
         return lambda: int(jax.block_until_ready(compiled(params, begun))[1].report.backpropagations)
 
     bare = jax.jit(lambda params, vector: jax.jvp(jax.grad(loss), (params,), (vector,))[1])
-    return lambda: jax.block_until_ready(bare(params, params)), {n: timed(n) for n in ("steihaug", "lanczos")}
+    return Search(
+        product=lambda: jax.block_until_ready(bare(params, params)),
+        steps={name: step_of(name) for name in SUBPROBLEMS},
+    )

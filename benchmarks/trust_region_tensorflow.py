@@ -1,6 +1,6 @@
 """The steps and products in Keras on TensorFlow that `benchmarks.trust_region` times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -8,25 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.trust_region_search import SUBPROBLEMS, TRAINING, Search, timed
 from indian_tf import TrustRegion
 
 __all__ = ["tensorflow_search"]
 
 
-def tensorflow_search(
-    widths: Sequence[int], batch: int, iterations: int
-) -> tuple[Callable[[], object], Mapping[str, Callable[[], int]]]:
-    """A network with tanh, trained a little.
-
-    Args:
-        widths: Of its layers.
-        batch: Size of the batch.
-        iterations: Of a search at most.
-
-    Returns:
-        A function that computes one bare Hessian–vector product; and by the name of the subproblem functions that take
-        a step, always the same, and return how many backpropagations it took.
-    """
+def tensorflow_search(widths: Sequence[int], batch: int, iterations: int) -> Search:
+    """The entry of Keras on TensorFlow."""
     random = np.random.default_rng(0)
     x, y = (tf.constant(random.normal(size=(batch, width)), tf.float32) for width in (widths[0], widths[-1]))
     variables = [
@@ -41,14 +30,14 @@ def tensorflow_search(
             hidden = tf.tanh(hidden @ kernel.value + bias.value)
         return tf.reduce_mean((hidden @ variables[-2].value + variables[-1].value - y) ** 2)
 
-    training = TrustRegion(radius=0.1, expand_factor=1.5, expand_ratio=0.75)
+    training = TrustRegion(**TRAINING)
     train = tf.function(lambda: training.minimize(loss, variables))
     for _ in range(10):
         train()
     start = [variable.numpy() for variable in variables]
 
-    def timed(subproblem: str) -> Callable[[], int]:
-        optimizer = TrustRegion(subproblem=subproblem, radius=10.0, max_iterations=iterations, tolerance=1e-6)
+    def step_of(subproblem: str) -> Callable[[], int]:
+        optimizer = TrustRegion(**timed(subproblem, iterations))
         optimizer.build(variables)
         begun = [variable.numpy() for variable in optimizer.variables]
         step = tf.function(lambda: optimizer.minimize(loss, variables))
@@ -70,4 +59,7 @@ def tensorflow_search(
         return second.gradient(gradient, values, output_gradients=vectors)
 
     vectors = [tf.constant(value) for value in start]
-    return lambda: [part.numpy() for part in bare(vectors)], {n: timed(n) for n in ("steihaug", "lanczos")}
+    return Search(
+        product=lambda: [part.numpy() for part in bare(vectors)],
+        steps={name: step_of(name) for name in SUBPROBLEMS},
+    )

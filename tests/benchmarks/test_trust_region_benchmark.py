@@ -21,7 +21,7 @@ def test_runs_on_small_networks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 @pytest.mark.parametrize("framework", trust_region.FRAMEWORKS)
 def test_every_timed_step_is_the_same(framework: str) -> None:
-    search = trust_region.FRAMEWORKS[framework]((2, 5, 1))
+    search = trust_region.FRAMEWORKS[framework]((2, 5, 1), 4, 20)
     search.product()
     for step in search.steps.values():
         assert step() == step() > 2
