@@ -13,9 +13,10 @@ _OPTIMIZERS = [
 ]
 
 _START = [[[-1.0, -0.4, 0.2], [0.8, 1.4, 2.0]], [0.5, -2.0]]
-_CURVATURES = [[[0.1, 0.2, 0.4], [0.8, 1.4, 2.0]], [0.3, 1.0]]
+# The first gradient is small, so that it shows where ε is added.
+_CURVATURES = [[[1e-4, 0.2, 0.4], [0.8, 1.4, 2.0]], [0.3, 1.0]]
 
-# Twenty steps on a quadratic whose minimum is at 1, with the same gradients from NumPy for all.
+# Eight steps on a quadratic whose minimum is at 1, with the same gradients from NumPy for all.
 _STEP = """
 import json, sys
 import numpy as np
@@ -62,7 +63,7 @@ def in_jax(name, given, rates):
 found = {}
 for name, given in settings.items():
     for schedule, factors in (("constant", (1,)), ("falling", (1, 0.5, 0.2, 0.1))):
-        rates = [given["lr"] * factor for factor in factors for _ in range(20 // len(factors))]
+        rates = [given["lr"] * factor for factor in factors for _ in range(8 // len(factors))]
         for run in (in_torch, in_keras, in_jax):
             ends = run(name, given, rates)
             found[f"{run.__name__} {name} {schedule}"] = np.concatenate([np.ravel(end) for end in ends])
@@ -73,11 +74,11 @@ np.savez(sys.argv[2], **found)
 # AdaGrad add ε² under the root, Keras' Adam ε before the bias is taken out; Keras' SGD sums up steps, not gradients.
 _ROUNDING = 1e-12
 _KNOWN = {
-    ("in_keras", "RMSProp"): 1e-5,
-    ("in_keras", "AdaGrad"): 1e-8,
-    ("in_jax", "AdaGrad"): 1e-8,
-    ("in_keras", "Adam"): 1e-5,
-    ("in_keras", "AdamW"): 1e-5,
+    ("in_keras", "RMSProp"): 1e-3,
+    ("in_keras", "AdaGrad"): 1e-6,
+    ("in_jax", "AdaGrad"): 1e-6,
+    ("in_keras", "Adam"): 5e-3,
+    ("in_keras", "AdamW"): 5e-3,
 }
 _ANOTHER_METHOD = {
     ("in_keras", "SGD-Nesterov", "falling"),
@@ -106,6 +107,6 @@ def test_name_stands_for_the_same_steps_as_in_torch(name, framework, schedule, e
     assert way > 1e-3
     share = np.abs(ends[f"{framework} {name} {schedule}"] - expected).max() / way
     if (framework, name, schedule) in _ANOTHER_METHOD:
-        assert 1e-3 < share < 0.5
+        assert 1e-3 < share < 1
     else:
         assert share <= _KNOWN.get((framework, name), _ROUNDING)
