@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from experiments.family_map.outcomes import Outcome, TaskMap, best
-from experiments.family_map.points import Point, nesterov, place
+from experiments.family_map.points import DEFAULT_PAIR, Point, nesterov, place
 
 __all__ = ["draw"]
 
@@ -23,6 +23,8 @@ ADAM_GAP: Final = 1.25
 """Between the map and the column of Adam, as a factor on the logarithmic axis."""
 
 MARKS: Final = "abcdefgh"
+
+DASHED: Final = (0, (2, 1))
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -50,7 +52,7 @@ class Quantity(NamedTuple):
 
     def text(self, value: float) -> str:
         """A value in a cell."""
-        return f"{value:.3g}" if self.name.endswith("loss") else f"{100 * value:.1f}"
+        return f"{value:#.3g}" if self.name.endswith("loss") else f"{100 * value:.1f}"
 
 
 QUANTITIES: Final = (
@@ -67,9 +69,13 @@ class Cell(NamedTuple):
     bottom: float
     top: float
 
-    def center(self) -> tuple[float, float]:
-        """Where the number stands."""
-        return float(np.sqrt(self.left * self.right)), float(np.sqrt(self.bottom * self.top))
+    def number(self, marks: Sequence[tuple[float, float]] = ()) -> tuple[float, float]:
+        """Where the number stands: in the middle, or out of the way of a mark."""
+        height = 0.5
+        for x, y in marks:
+            if self.left < x < self.right and self.bottom < y < self.top:
+                height = 0.75 if y < np.sqrt(self.bottom * self.top) else 0.25
+        return float(np.sqrt(self.left * self.right)), float(self.bottom * (self.top / self.bottom) ** height)
 
 
 def draw(path: Path, title: str, maps: Mapping[str, TaskMap]) -> None:
@@ -79,7 +85,7 @@ def draw(path: Path, title: str, maps: Mapping[str, TaskMap]) -> None:
         for axis, quantity in zip(row, QUANTITIES, strict=True):
             _panel(axis, task, found, quantity)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="medium", frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="large", frameon=False)
     figure.suptitle(title, fontsize="large")
     figure.savefig(path, dpi=85)
     plt.close(figure)
@@ -97,20 +103,28 @@ def _panel(axis: Any, task: str, found: TaskMap, quantity: Quantity) -> None:
     fine = [quantity.against(o.mean(quantity.name), level) for _, o in shown if not o.diverged()]
     most = max(2 * float(np.median(np.abs(fine or [0.5]))), 1e-3)
     colors, norm = plt.get_cmap(quantity.colors), Normalize(-most, most)
+    marks = [_position(outcome) for outcome in found.pairs.values()]
     for cell, outcome in shown:
-        _fill(axis, cell, outcome, quantity, level, colors, norm)
+        _fill(axis, cell, outcome, quantity, level, colors, norm, marks)
     _frame(axis, adams[_key(found.adams, adam)], "-")
     _frame(axis, cells[_key(found.points, best(found.side(beyond=True)))], "-")
-    _frame(axis, cells[_key(found.points, best(found.side(beyond=False)))], (0, (2, 1)))
+    _frame(axis, cells[_key(found.points, best(found.side(beyond=False)))], DASHED)
     top = _lines(axis, momenta, cells)
     _marks(axis, found, top)
     _axes(axis, found, adams)
-    axis.set_title(f"{task}: {quantity.title} (Adam's best: {quantity.text(level)})")
+    axis.set_title(f"{task}: {quantity.title} (Adam's best: {quantity.text(level)})", fontsize="large")
     axis.figure.colorbar(plt.cm.ScalarMappable(norm, colors), ax=axis, label=quantity.label, extend="both", pad=0.01)
 
 
 def _fill(
-    axis: Any, cell: Cell, outcome: Outcome, quantity: Quantity, level: float, colors: Any, norm: Normalize
+    axis: Any,
+    cell: Cell,
+    outcome: Outcome,
+    quantity: Quantity,
+    level: float,
+    colors: Any,
+    norm: Normalize,
+    marks: Sequence[tuple[float, float]],
 ) -> None:
     width, height = cell.right - cell.left, cell.top - cell.bottom
     if outcome.diverged():
@@ -124,11 +138,11 @@ def _fill(
     )
     dark = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 0.5
     axis.text(
-        *cell.center(),
+        *cell.number(marks),
         text,
         ha="center",
         va="center",
-        fontsize=8 if outcome.diverged() else 11,
+        fontsize=8 if outcome.diverged() else 12,
         color="white" if dark else "black",
         path_effects=[withStroke(linewidth=3, foreground=color)],
         zorder=5,
@@ -166,22 +180,24 @@ def _marks(axis: Any, found: TaskMap, top: float) -> None:
     """Where the papers' settings and the default are, with the learning rate that each chose."""
     highest = top
     for mark, (pair, outcome) in zip(MARKS, found.pairs.items(), strict=False):
-        at = place(outcome.chosen)
-        memory = 1 / (1 - at.momentum)
+        ratio, memory = _position(outcome)
         highest = max(highest, 1.35 * memory)
-        axis.plot(
-            at.ratio,
-            memory,
-            "o",
-            ms=13,
-            mfc="gold",
-            mec="black",
-            zorder=6,
-            ls="none",
-        )
-        axis.annotate(mark, (at.ratio, memory), ha="center", va="center", fontsize=9, fontweight="bold", zorder=7)
-        axis.plot([], [], "o", mfc="gold", mec="black", ls="none", label=f"{mark}: (α, β) = ({pair[0]:g}, {pair[1]:g})")
+        axis.plot(ratio, memory, "o", ms=11, mfc="gold", mec="black", zorder=6)
+        axis.annotate(mark, (ratio, memory), ha="center", va="center", fontsize=9, fontweight="bold", zorder=7)
+        name = f"{mark}: (α, β) = ({pair[0]:g}, {pair[1]:g}){', the default' if pair == DEFAULT_PAIR else ''}"
+        axis.plot([], [], "o", mfc="gold", mec="black", ls="none", label=name)
     axis.set_ylim(top=highest)
+    axis.add_patch(
+        Rectangle((1, 1), 0, 0, fill=False, lw=2.5, label="best by validation loss: beyond Nesterov, and Adam")
+    )
+    axis.add_patch(
+        Rectangle((1, 1), 0, 0, fill=False, lw=2.5, ls=DASHED, label="best by validation loss: up to Nesterov")
+    )
+
+
+def _position(outcome: Outcome) -> tuple[float, float]:
+    at = place(outcome.chosen)
+    return at.ratio, 1 / (1 - at.momentum)
 
 
 def _axes(axis: Any, found: TaskMap, adams: Mapping[float, Cell]) -> None:
@@ -189,7 +205,7 @@ def _axes(axis: Any, found: TaskMap, adams: Mapping[float, Cell]) -> None:
     ratios = sorted({point.ratio for point in found.points if point.ratio in (0.5, 1.0) or point.ratio > 2})
     column = next(iter(adams.values()))
     axis.set(xscale="log", yscale="log", xlabel="Newton damping β/γ", ylabel="momentum μ = 1 − αγ")
-    axis.set_xticks([*ratios, column.center()[0]], [*(f"{ratio:g}" for ratio in ratios), "Adam,\nβ₁ = μ"])
+    axis.set_xticks([*ratios, column.number()[0]], [*(f"{ratio:g}" for ratio in ratios), "Adam,\nβ₁ = μ"])
     axis.set_yticks([1 / (1 - momentum) for momentum in momenta], [f"{momentum:g}" for momentum in momenta])
     axis.minorticks_off()
     axis.set_xlim(min(axis.get_xlim()[0], 0.36), column.right * 1.02)

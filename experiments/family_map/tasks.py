@@ -20,11 +20,21 @@ TITLES: Final = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "digits"}
 
 
 class Task(NamedTuple):
-    """A network, its name for a reader, and the images that it learns."""
+    """What is trained.
+
+    Attributes:
+        title: Of the network, for a reader.
+        network: See `experiments.networks.architectures`.
+        images: See `experiments.data`.
+        search_steps: Of a trial.
+        steps: Of a final run.
+    """
 
     title: str
     network: Mapping[str, Any]
     images: str
+    search_steps: int
+    steps: int
 
 
 class Scale(NamedTuple):
@@ -38,8 +48,6 @@ class Scale(NamedTuple):
         ratios: Columns.
         effective_rates: What every point of the map tries.
         adam_rates: What Adam tries with each momentum; as many.
-        search_steps: Of a trial.
-        steps: Of a final run.
         seeds: Final runs.
         candidates: How many points that are good on both tasks run as defaults.
     """
@@ -51,8 +59,6 @@ class Scale(NamedTuple):
     ratios: tuple[float | str, ...]
     effective_rates: tuple[float, ...]
     adam_rates: tuple[float, ...]
-    search_steps: int
-    steps: int
     seeds: int
     candidates: int
 
@@ -67,8 +73,8 @@ _RATIOS: Final = (0.5, 1.0, NESTEROV, 3.0, 6.0, 12.0, 24.0, 48.0)
 SCALES: Final = {
     "quick": Scale(
         tasks=(
-            Task("convnet", {"name": "convnet", "widths": [4, 8]}, "cifar10"),
-            Task("perceptron", {"name": "perceptron", "widths": [16]}, "mnist"),
+            Task("convnet", {"name": "convnet", "widths": [4, 8]}, "cifar10", 4, 8),
+            Task("perceptron", {"name": "perceptron", "widths": [16]}, "mnist", 4, 8),
         ),
         bundled=True,
         counts={"training": 128, "validation": 64, "test": 64},
@@ -76,15 +82,13 @@ SCALES: Final = {
         ratios=(1.0, NESTEROV, 3.0, 8.0),
         effective_rates=(0.1, 0.3),
         adam_rates=(1e-3, 1e-2),
-        search_steps=4,
-        steps=8,
         seeds=2,
         candidates=1,
     ),
     "standard": Scale(
         tasks=(
-            Task("convnet", {"name": "convnet", "widths": [8, 16]}, "cifar10"),
-            Task("perceptron", {"name": "perceptron", "widths": [64, 32]}, "mnist"),
+            Task("convnet", {"name": "convnet", "widths": [8, 16]}, "cifar10", 300, 600),
+            Task("perceptron", {"name": "perceptron", "widths": [64, 32]}, "mnist", 1000, 2000),
         ),
         bundled=False,
         counts={"training": 16000, "validation": 2000, "test": 2500},
@@ -92,15 +96,13 @@ SCALES: Final = {
         ratios=_RATIOS,
         effective_rates=(0.025, 0.05, 0.1, 0.2, 0.4),
         adam_rates=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3),
-        search_steps=300,
-        steps=600,
         seeds=3,
         candidates=4,
     ),
     "paper": Scale(
         tasks=(
-            Task("Network in Network", {"name": "network_in_network", "width": 96}, "cifar10"),
-            Task("perceptron", {"name": "perceptron", "widths": [256, 128]}, "mnist"),
+            Task("Network in Network", {"name": "network_in_network", "width": 96}, "cifar10", 7000, 28000),
+            Task("perceptron", {"name": "perceptron", "widths": [256, 128]}, "mnist", 7000, 28000),
         ),
         bundled=False,
         counts={"training": 45000, "validation": 5000, "test": 10000},
@@ -108,8 +110,6 @@ SCALES: Final = {
         ratios=_RATIOS,
         effective_rates=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8),
         adam_rates=(2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
-        search_steps=7000,
-        steps=28000,
         seeds=5,
         candidates=4,
     ),
@@ -157,8 +157,8 @@ def map_at(scale: Scale, source: Path | None, seeds: int | None, framework: str)
             framework=framework,
             contestants=contestants,
             batch_size=BATCH_SIZE,
-            search_steps=scale.search_steps,
-            steps=scale.steps,
+            search_steps=task.search_steps,
+            steps=task.steps,
             seeds=seeds or scale.seeds,
             evaluations=1,
             evaluate={**counts, "training": min(2000, counts["training"])},
