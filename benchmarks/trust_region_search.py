@@ -7,7 +7,7 @@ __all__ = ["SUBPROBLEMS", "TRAINING", "Search", "timed"]
 
 SUBPROBLEMS: Final = ("steihaug", "lanczos")
 
-TRAINING: Final = {"radius": 0.1, "expand_factor": 1.5, "expand_ratio": 0.75}
+TRAINING: Final[dict[str, Any]] = {"radius": 0.1, "expand_factor": 1.5, "expand_ratio": 0.75}
 """Of the ten steps after which the network is timed."""
 
 
