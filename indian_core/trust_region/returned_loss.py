@@ -32,8 +32,9 @@ def returned_loss(returned: Any, curvature: str, function: str, is_floating: Cal
             )
         returned = returned[0]
     if not is_floating(returned):
-        kind = getattr(returned, "dtype", type(returned).__name__)
-        kind = getattr(kind, "name", kind)
+        kind = type(returned).__name__
+        if hasattr(returned, "dtype"):
+            kind += f" of dtype {getattr(returned.dtype, 'name', returned.dtype)}"
         raise TypeError(f"{function} must return the loss as a tensor of a floating dtype, got {kind}")
     shape = tuple(returned.shape)
     # In a graph of TensorFlow a size may not be known.

@@ -168,7 +168,12 @@ def once_differentiable(variable):
 BAD_LOSSES = {
     "not callable": ("hessian", lambda v: 3.0, TypeError, "loss_fn must be a function that returns the loss"),
     "a number": ("hessian", lambda v: lambda: 3.0, TypeError, "a tensor of a floating dtype, got float"),
-    "whole": ("hessian", lambda v: lambda: tf.constant(3), TypeError, "a tensor of a floating dtype, got int32"),
+    "whole": (
+        "hessian",
+        lambda v: lambda: tf.constant(3),
+        TypeError,
+        "a tensor of a floating dtype, got EagerTensor of dtype int32",
+    ),
     "two": ("hessian", lambda v: lambda: v * 2.0, ValueError, r"a loss of one element, got a tensor of shape \(2,\)"),
     "detached": ("hessian", lambda v: lambda: tf.constant(3.0), ValueError, "depends on the variables"),
     "once": ("hessian", lambda v: lambda: once_differentiable(v), RuntimeError, "IgammaGradA has no second derivative"),

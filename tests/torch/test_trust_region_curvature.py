@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -169,8 +170,9 @@ def backward_called(x: Tensor) -> Tensor:
 REFUSED: dict[str, tuple[Callable[[Tensor], Any], type[Exception], str]] = {
     "nothing": (lambda x: None, TypeError, "closure must return the loss as a tensor .*, got NoneType"),
     "number": (lambda x: 1.0, TypeError, "closure must return the loss as a tensor .*, got float"),
-    "integer": (lambda x: torch.tensor(1), TypeError, "a tensor of a floating dtype, got torch.int64"),
-    "complex": (lambda x: x.sum() * 1j, TypeError, "a tensor of a floating dtype, got torch.complex64"),
+    "array": (lambda x: np.float32(1), TypeError, "a tensor of a floating dtype, got float32 of dtype float32"),
+    "integer": (lambda x: torch.tensor(1), TypeError, "a tensor of a floating dtype, got Tensor of dtype torch.int64"),
+    "complex": (lambda x: x.sum() * 1j, TypeError, "a tensor of a floating dtype, got Tensor of dtype torch.complex64"),
     "pair": (lambda x: (x.sum(), x), TypeError, "closure must return the loss as a tensor .*, got tuple"),
     "vector": (lambda x: x * 2, ValueError, r"a loss of one element, got a tensor of shape \(4,\)"),
     "empty": (lambda x: x[:0], ValueError, r"a loss of one element, got a tensor of shape \(0,\)"),
