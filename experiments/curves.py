@@ -123,7 +123,7 @@ def draw(
     """
     columns = len(panels[0])
     figure, axes = plt.subplots(
-        len(panels), columns, figsize=(5.2 * columns, 4.1 * len(panels)), squeeze=False, layout="constrained"
+        len(panels), columns, figsize=(max(7.0, 5.2 * columns), 4.1 * len(panels)), squeeze=False, layout="constrained"
     )
     labels = list(dict.fromkeys(label for row in runs for curves in row for label in curves))
     colours = {label: f"C{i}" for i, label in enumerate(labels)}
@@ -141,7 +141,14 @@ def draw(
     entries = {
         label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(entries.values(), entries, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    figure.legend(
+        entries.values(),
+        entries,
+        loc="outside lower center",
+        ncols=2 * columns + (columns == 1),
+        fontsize="small",
+        frameon=False,
+    )
     figure.suptitle(title, fontsize="medium")
     figure.savefig(path, dpi=100)
     plt.close(figure)
