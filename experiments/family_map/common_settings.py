@@ -1,9 +1,7 @@
 """Settings with one learning rate that are good on all tasks: what defaults should be, as the map has it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
-
-import numpy as np
 
 from experiments.comparison import Contestant
 from experiments.family_map.outcomes import TaskMap
@@ -16,13 +14,13 @@ DEFAULT_LABEL: Final = "the default"
 
 
 class Setting(NamedTuple):
-    """A point, its learning rate among those tried, and how much worse the trial was than the best, on the worse task.
+    """A point with one of the learning rates tried, and how much worse the trial was than the best, on the worse task.
 
     Attributes:
         label: In tables.
         point: On the map.
         hyperparameters: All of them.
-        regret: The largest over the tasks of validation loss / smallest validation loss of the task − 1.
+        regret: See `regret`.
     """
 
     label: str
@@ -36,16 +34,16 @@ def best_settings(maps: Mapping[str, TaskMap], trials: Mapping[Point, Contestant
     found = []
     for point, contestant in trials.items():
         for number, hyperparameters in enumerate(contestant.trials):
-            losses = [of_task.points[point].trials[number] for of_task in maps.values()]
-            found.append(Setting("", point, hyperparameters, regret(maps, losses)))
+            accuracies = [of_task.points[point].accuracies[number] for of_task in maps.values()]
+            found.append(Setting("", point, hyperparameters, regret(maps, accuracies)))
     found.sort(key=lambda setting: setting.regret)
     return [setting._replace(label=f"candidate {rank}") for rank, setting in enumerate(found[:most], start=1)]
 
 
-def regret(maps: Mapping[str, TaskMap], losses: list[float]) -> float:
-    """Of validation losses, one for each task."""
-    lowest = [min(min(outcome.trials) for outcome in of_task.points.values()) for of_task in maps.values()]
-    return float(np.max([loss / low - 1 for loss, low in zip(losses, lowest, strict=True)]))
+def regret(maps: Mapping[str, TaskMap], accuracies: Sequence[float]) -> float:
+    """What validation accuracies, one a task, lose to the best of the map, on the task where that is the most."""
+    highest = [max(max(outcome.accuracies) for outcome in of_task.points.values()) for of_task in maps.values()]
+    return max(high - accuracy for high, accuracy in zip(highest, accuracies, strict=True))
 
 
 def contestants(settings: list[Setting]) -> list[Contestant]:

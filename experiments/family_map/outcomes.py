@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
         chosen: Hyperparameters.
         edge: "smallest" or "largest" if the chosen learning rate is that of those that were tried, else empty.
         search_loss: Validation loss at the end of the chosen trial: by it points are compared when one is chosen.
-        trials: All of them, by it.
+        accuracies: Validation accuracy at the end of all trials; 0 of those that diverged.
         runs: The final ones.
     """
 
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     chosen: Mapping[str, float]
     edge: str
     search_loss: float
-    trials: Sequence[float]
+    accuracies: Sequence[float]
     runs: Sequence[Mapping[str, Any]]
 
     @classmethod
@@ -41,7 +41,8 @@ class Outcome(NamedTuple):
         losses = [final(result, CHOOSE_BY) for result in entry.trials]
         rates = [trial["lr"] for trial in entry.contestant.trials]
         edges = {min(rates): "smallest", max(rates): "largest"} if len(rates) > 1 else {}
-        return cls(label, entry.chosen, edges.get(entry.chosen["lr"], ""), min(losses), losses, entry.runs)
+        accuracies = [0.0 if trial["diverged"] else trial["validation_accuracy"][-1] for trial in entry.trials]
+        return cls(label, entry.chosen, edges.get(entry.chosen["lr"], ""), min(losses), accuracies, entry.runs)
 
     def diverged(self) -> int:
         """How many of the final runs."""

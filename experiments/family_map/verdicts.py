@@ -6,9 +6,8 @@ from math import comb
 from experiments.comparison import Comparison
 from experiments.curves import markdown_table, spread
 from experiments.family_map.common_settings import DEFAULT_LABEL, Setting, described, regret
-from experiments.family_map.outcomes import CHOOSE_BY, Outcome, TaskMap, best, difference
+from experiments.family_map.outcomes import Outcome, TaskMap, best, difference
 from experiments.family_map.points import Point, nesterov, place
-from experiments.tuning import final
 
 __all__ = ["best_of_some", "by_column", "by_row", "common", "edges", "pairs", "sides"]
 
@@ -122,11 +121,11 @@ def common(maps: Mapping[str, TaskMap], settings: Sequence[Setting], found: Mapp
     labels = [*(setting.label for setting in settings), DEFAULT_LABEL]
     for label in labels:
         entries = [of_task[label] for of_task in found.values()]
-        losses = [final(entry.trials[0], CHOOSE_BY) for entry in entries]
+        outcomes = [Outcome.of(label, entry) for entry in entries]
+        lost = regret(maps, [outcome.accuracies[0] for outcome in outcomes])
         given = entries[0].chosen
-        ends = [end for entry in entries for end in _ends(Outcome.of(label, entry))]
-        rows.append([label, described(given), f"{100 * regret(maps, losses):.1f}", *ends])
-    header = ["setting", "", "regret, %"]
+        rows.append([label, described(given), f"{100 * lost:.1f}", *(end for each in outcomes for end in _ends(each))])
+    header = ["setting", "", "regret, points"]
     header += [f"{task}: {quantity}" for task in maps for quantity in ("training loss", "test %")]
     return markdown_table(header, rows)
 

@@ -1,7 +1,6 @@
 """The map of the family: its coordinates are what they say, and its verdicts follow from the runs."""
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -154,12 +153,15 @@ def task():
 def test_chosen_trial_at_the_edge_of_the_learning_rates_is_named(task):
     trials = [{"lr": 0.2}, {"lr": 0.1}, {"lr": 0.3}]
     losses = (2.0, 1.0, 9.0)
-    results: list[Mapping[str, Any]] = [{"validation_loss": [3.0, loss], "diverged": loss > 5} for loss in losses]
+    results: list[Mapping[str, Any]] = [
+        {"validation_loss": [3.0, loss], "validation_accuracy": [0.1, 1 / loss], "diverged": loss > 5}
+        for loss in losses
+    ]
     entry = Entry(Contestant("one", "SGD", trials, {}), results, trials[1], [])
     outcome = Outcome.of("one", entry)
     assert outcome.edge == "smallest"
     assert outcome.search_loss == 1.0
-    assert outcome.trials == [2.0, 1.0, math.inf]
+    assert outcome.accuracies == [0.5, 1.0, 0.0]
     assert Outcome.of("one", entry._replace(chosen=trials[0])).edge == ""
     point = next(iter(task.points))
     marked = task._replace(points={**task.points, point: task.points[point]._replace(edge="largest")})
@@ -207,11 +209,11 @@ def test_setting_for_all_tasks_is_the_one_with_the_smallest_regret_on_its_worse_
             points={point: _outcome("", each, [0.5]) for point, each in zip(grid, losses, strict=True)}
         )
 
-    maps = {"first": of([[1.0, 2.0], [1.3, 1.1], [9.0, 1.5]]), "second": of([[20.0, 30.0], [12.0, 15.0], [10.0, 50.0]])}
+    maps = {"first": of([[0.9, 0.3], [0.8, 0.85], [0.0, 0.6]]), "second": of([[0.2, 0.1], [0.45, 0.3], [0.5, 0.0]])}
     settings = common_settings.best_settings(maps, trials, 2)
     assert [(setting.point, setting.regret) for setting in settings] == [
-        (grid[1], pytest.approx(0.3)),
-        (grid[1], pytest.approx(0.5)),
+        (grid[1], pytest.approx(0.1)),
+        (grid[1], pytest.approx(0.2)),
     ]
     assert settings[0].hyperparameters == trials[grid[1]].trials[0]
     assert [contestant.label for contestant in common_settings.contestants(settings)][-1] == "the default"
