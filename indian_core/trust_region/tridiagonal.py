@@ -96,18 +96,17 @@ def minimize(
     # What is not in use gets an eigenvalue above all others (Gershgorin), and the gradient has no part along it.
     spread = xp.max(xp.abs(diagonal)) + 2 * xp.max(xp.abs(off_diagonal))
     padding = number.where(spread > 0, 2 * spread, 1.0)
-    matrix = xp.diag(xp.where(used, diagonal, padding))
-    if size > 1:
-        matrix = matrix + xp.diag(off_diagonal[:-1], 1) + xp.diag(off_diagonal[:-1], -1)
-    eigenvalues, eigenvectors = _eigh(matrix, xp)
+    eigenvalues, eigenvectors = _eigh(xp.where(used, diagonal, padding), off_diagonal[:-1], xp)
 
     leftmost = eigenvalues[0]
     curved = leftmost < -eps * size * spread
-    first_row, last_row = eigenvectors[0], xp.sum(xp.where(last[:, None], eigenvectors, 0.0), axis=0)
+    first_row = eigenvectors[0]
     tiny = _smallest(eps) * (gradient_norm + spread * radius)
-    hidden = curved & (index == 0) & (xp.abs(first_row) * gradient_norm <= tiny)
+    along_leftmost = first_row[0] * gradient_norm
+    hidden = curved & (number.abs(along_leftmost) <= tiny)
     # The signs of eigenvectors are anybody's choice; this one makes the step the same everywhere.
-    gradient = xp.where(hidden, xp.where(first_row < 0, -tiny, tiny), first_row * gradient_norm)
+    along_leftmost = number.where(hidden, number.where(first_row[0] < 0, -tiny, tiny), along_leftmost)
+    gradient = xp.where(index == 0, along_leftmost, first_row * gradient_norm)
 
     # λ = shift − leftmost: the shift does not suffer where λ is nearly the negative of the leftmost eigenvalue.
     gaps = eigenvalues - leftmost
@@ -135,11 +134,11 @@ def minimize(
     decrease = gradient_norm * _dot(first_row, parts, xp) - 0.5 * _dot(eigenvalues * parts, parts, xp)
     return Solution(
         coefficients=coefficients,
-        last=xp.sum(xp.where(last, coefficients, 0.0)),
+        last=_entry(coefficients, last, xp),
         multiplier=multiplier,
         decrease=decrease,
         leftmost=leftmost,
-        leftmost_last=xp.abs(last_row[0]),
+        leftmost_last=number.abs(_entry(eigenvectors[:, 0], last, xp)),
         curved=curved,
     )
 
@@ -152,11 +151,10 @@ def _start_of_hard_case(
     The other parts of the step then hardly depend on the shift, and the leftmost has to fill the room that they leave.
     From far below, Newton's method would be slow.
     """
-    leftmost = xp.abs(gradient[0])
-    others = xp.where(xp.arange(gradient.shape[0]) > 0, gradient, 0.0)
+    leftmost = number.abs(gradient[0])
     shift = smallest_shift
     for _ in range(2):
-        parts, _ = _parts(others, gaps + shift, xp)
+        parts, _ = _parts(gradient[1:], gaps[1:] + shift, xp)
         room = radius * radius - _dot(parts, parts, xp)
         shift = number.where(room > 0, leftmost / number.sqrt(number.where(room > 0, room, 1.0)), smallest_shift)
     return shift
@@ -173,6 +171,11 @@ def _dot(x: Array, y: Array, xp: Any) -> Scalar:
     return x.dot(y) if xp is numpy else xp.sum(x * y)
 
 
+def _entry(array: Array, where: Array, xp: Any) -> Scalar:
+    """The entry at the last place in use, which with NumPy is the last of all."""
+    return array[-1] if xp is numpy else xp.sum(xp.where(where, array, 0.0))
+
+
 def _larger(first: Scalar, second: Scalar, number: Any) -> Scalar:
     return number.where(first > second, first, second)
 
@@ -182,7 +185,13 @@ def _smallest(eps: float) -> float:
     return 1e-15 if eps > 1e-10 else 1e-100
 
 
-def _eigh(matrix: Array, xp: Any) -> tuple[Array, Array]:
+def _eigh(diagonal: Array, off_diagonal: Array, xp: Any) -> tuple[Array, Array]:
     """Eigenvalues in ascending order, and eigenvectors in the columns."""
+    matrix = xp.diag(diagonal)
+    if xp is numpy:
+        # It reads the lower triangle alone.
+        matrix.flat[len(diagonal) :: len(diagonal) + 1] = off_diagonal
+    elif off_diagonal.shape[0] > 0:
+        matrix = matrix + xp.diag(off_diagonal, 1) + xp.diag(off_diagonal, -1)
     eigenvalues, eigenvectors = getattr(xp, "linalg", xp).eigh(matrix)
     return eigenvalues, eigenvectors
