@@ -88,7 +88,7 @@ SCALES: Final = {
     "standard": Scale(
         tasks=(
             Task("convnet", {"name": "convnet", "widths": [8, 16]}, "cifar10", 300, 600),
-            Task("perceptron", {"name": "perceptron", "widths": [64, 32]}, "mnist", 1000, 2000),
+            Task("perceptron", {"name": "perceptron", "widths": [64, 32]}, "mnist", 1000, 1000),
         ),
         bundled=False,
         counts={"training": 16000, "validation": 2000, "test": 2500},
