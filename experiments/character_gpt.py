@@ -3,7 +3,8 @@
 The text is the .txt file that ``--data`` names, or the first one in that folder; without it, the sources of Python's
 standard library. Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds.
 All runs have the same schedule: a linear warm-up and a cosine to zero. INNAprop takes part twice: in the ranges of its
-authors, and in AdamW's, with a velocity that averages over as many steps as AdamW's momentum. Run with::
+authors, and in AdamW's, with a velocity that averages over as many steps as AdamW's momentum. AdamW takes part once more,
+with the same draws. Run with::
 
     python -m experiments character_gpt --data DIR
 """
@@ -22,6 +23,10 @@ __all__ = ["main", "protocol"]
 
 OPTIMIZERS: Final = ("AdamW", "NAdam", "SGD-Nesterov", "INNAprop", "INDIAN")
 ADAMS_MEMORY: Final = "INNAprop, Adam's memory"
+SAME_DRAWS: Final = "AdamW, the same draws"
+ADAMS_NAMES: Final = {"lr": "lr", "beta1": "momentum", "beta2": "norm_decay", "weight_decay": "weight_decay"}
+"""What AdamW calls the hyperparameters that were drawn for INNAprop with its memory."""
+
 SCHEDULE: Final = {"kind": "cosine", "warmup": 0.1}
 
 SCALES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -67,8 +72,14 @@ GOAL: Final = Goal("AdamW", "validation_loss")
 def contestants(trials: int) -> list[Contestant]:
     """Who takes part, each with so many trials."""
     usual = [Contestant(name, name, random_trials(name, trials), SCHEDULE) for name in OPTIMIZERS]
-    like_adam = [in_adam_terms(**drawn) for drawn in random_trials(ADAMS_MEMORY, trials)]
-    return [*usual, Contestant(ADAMS_MEMORY, "INNAprop", like_adam, SCHEDULE)]
+    draws = random_trials(ADAMS_MEMORY, trials)
+    like_adam = [in_adam_terms(**drawn) for drawn in draws]
+    adam = [{key: drawn[name] for key, name in ADAMS_NAMES.items()} for drawn in draws]
+    return [
+        *usual,
+        Contestant(ADAMS_MEMORY, "INNAprop", like_adam, SCHEDULE),
+        Contestant(SAME_DRAWS, "AdamW", adam, SCHEDULE),
+    ]
 
 
 def protocol(scale: str, source: Path | None, seeds: int | None, framework: str) -> Protocol:
