@@ -3,8 +3,8 @@
 The text is the .txt file that ``--data`` names, or the first one in that folder; without it, the sources of Python's
 standard library. Every optimizer has the same number of random trials, the best by validation loss runs on fresh seeds.
 All runs have the same schedule: a linear warm-up and a cosine to zero. INNAprop takes part twice: in the ranges of its
-authors, and in AdamW's, with a velocity that averages over as many steps as AdamW's momentum. AdamW takes part once more,
-with the same draws. Run with::
+authors, and in AdamW's, with a velocity that averages over as many steps as AdamW's momentum. AdamW takes part once
+more, with the same draws. Run with::
 
     python -m experiments character_gpt --data DIR
 """
