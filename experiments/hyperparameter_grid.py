@@ -8,7 +8,7 @@ settings at once. No loop compiles more than once: its program, too, takes the s
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from benchmarks.side_by_side import machine, measure, table
 from experiments import digits
 from experiments.command_line import parser, whole_number
+from experiments.curves import write_csv, write_json
+from experiments.runs import configuration
 from indian_jax import indian
 
 matplotlib.use("Agg")
@@ -191,6 +193,19 @@ def best_table(settings: Settings, outcome: Outcome, rows: int = 5) -> str:
     return "\n".join(lines)
 
 
+def outcome_rows(settings: Settings, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
+    """What became of every setting in every way."""
+    return [
+        {
+            "way": way,
+            **{name: f"{values[i]:g}" for name, values in settings._asdict().items()},
+            **{name: float(values[i]) for name, values in outcome._asdict().items()},
+        }
+        for way, outcome in outcomes.items()
+        for i in range(number(settings))
+    ]
+
+
 def differences(outcome: Outcome, others: Iterable[Outcome]) -> str:
     """How far the other ways, which take the same steps up to rounding, are from the first."""
     loss = outcome.training_loss
@@ -222,7 +237,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the grid in both ways, print tables, and write the times and a figure."""
+    """Train the grid in all ways, print tables, and write a figure, the outcomes, the times and the configuration."""
     made = parser("hyperparameter_grid", __doc__, [])
     made.add_argument("--epochs", type=whole_number(1), default=10, help="passes over the images; default: %(default)s")
     made.add_argument("--rounds", type=whole_number(1), default=3, help="of the timing; default: %(default)s")
@@ -246,7 +261,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.output / "times.md").write_text(times, encoding="utf-8")
     figure = options.output / "hyperparameter_grid.png"
     draw(outcomes[0], figure, f"{title}, in one program: {median(seconds[first]):.1f} s")
-    print(f"Written: {figure}, {options.output / 'times.md'}")
+    write_csv(options.output / "outcomes.csv", outcome_rows(settings, dict(zip(WAYS, outcomes, strict=True))))
+    timed = [
+        {"way": name, "round": i, "seconds": value}
+        for name, values in seconds.items()
+        for i, value in enumerate(values)
+    ]
+    write_csv(options.output / "times.csv", timed)
+    protocol = {
+        "learning_rates": LEARNING_RATES,
+        "alphas": ALPHAS,
+        "betas": BETAS,
+        "hidden_units": HIDDEN_UNITS,
+        "batch_size": BATCH_SIZE,
+        "epochs": options.epochs,
+        "seed": SEED,
+        "rounds": options.rounds,
+        "machine": machine("jax", "optax"),
+    }
+    libraries = ("numpy", "scikit-learn", "jax", "optax")
+    write_json(
+        options.output / "configuration.json", configuration(protocol, ["experiments.hyperparameter_grid"], libraries)
+    )
+    print(f"Written to {options.output}")
 
 
 if __name__ == "__main__":

@@ -6,17 +6,19 @@ parameters, activations and gradients in bfloat16, and the state in bfloat16 or 
     python -m experiments low_precision_state
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from benchmarks.side_by_side import Report, machine
 from experiments import digits
 from experiments.command_line import parser
+from experiments.comparison import explained
+from experiments.curves import markdown_table, spread, write_csv, write_json
+from experiments.dots import draw_dots
+from experiments.runs import Job, configuration, execute
 from experiments.torch_networks import Perceptron
 from indian_torch import INDIAN, INNAprop
 
@@ -25,6 +27,7 @@ __all__ = ["main"]
 BATCH_SIZE = 32
 EPOCHS = {"quick": 1, "standard": 20}
 SEEDS = {"quick": 2, "standard": 5}
+LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 Make = Callable[..., torch.optim.Optimizer]
 
@@ -68,13 +71,15 @@ def _settings() -> list[Setting]:
     return found
 
 
-def train(setting: Setting, epochs: int, seed: int) -> tuple[float, float]:
-    """Training loss and test accuracy after training, computed in float32."""
+def run(job: Mapping[str, Any]) -> dict[str, float]:
+    """Training loss and test accuracy after training, in float32; see `experiments.runs.Job` for who calls it."""
+    torch.set_num_threads(1)
+    setting = next(setting for setting in _settings() if str(setting) == job["setting"])
     data = digits.load()
     images, labels = torch.from_numpy(data.x_train).to(setting.dtype), torch.from_numpy(data.y_train)
-    model = Perceptron(seed, pixels=images[0].numel()).to(setting.dtype)
+    model = Perceptron(job["seed"], pixels=images[0].numel()).to(setting.dtype)
     optimizer = METHODS[setting.method](list(model.parameters()), **setting.state)
-    for batch in digits.batches(len(labels), BATCH_SIZE, epochs, seed):
+    for batch in digits.batches(len(labels), BATCH_SIZE, job["epochs"], job["seed"]):
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(images[batch]).float(), labels[batch]).backward()
         optimizer.step()
@@ -82,35 +87,52 @@ def train(setting: Setting, epochs: int, seed: int) -> tuple[float, float]:
     with torch.no_grad():
         loss = nn.functional.cross_entropy(model(images.float()), labels)
         right = model(torch.from_numpy(data.x_test).float()).argmax(1) == torch.from_numpy(data.y_test)
-    return float(loss), float(right.float().mean())
+    return {"training_loss": float(loss), "test_accuracy": float(right.float().mean())}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the experiment and print its table."""
-    options = parser("low_precision_state", __doc__, ["seeds", "scale"], scales=tuple(EPOCHS)).parse_args(arguments)
-    epochs, seeds = EPOCHS[options.scale], options.seeds or SEEDS[options.scale]
-    report = Report()
-    title = f"After {epochs} epochs; mean (lowest–highest) of {seeds} seeds"
-    report.add(f"{title}. {machine('torch')}.")
-    lines = ["| network: method, state that differs | training loss | test accuracy |", "|---|---|---|"]
+    """Train, print the table, and write it with a figure, all runs and the configuration."""
+    made = parser("low_precision_state", __doc__, ["seeds", "scale", "workers"], scales=tuple(EPOCHS))
+    options = made.parse_args(arguments)
+    epochs, seeds, folder = EPOCHS[options.scale], options.seeds or SEEDS[options.scale], options.output
     settings = _settings()
-    with tqdm(total=len(settings) * seeds, disable=None) as bar:
-        for setting in settings:
-            results = []
-            for seed in range(seeds):
-                results.append(train(setting, epochs, seed))
-                bar.update()
-            losses, accuracies = zip(*results, strict=True)
-            cells = [_summary(losses, 4), _summary(accuracies, 3)]
-            lines.append(f"| {setting} | " + " | ".join(cells) + " |")
-    report.add("\n".join(lines))
-    options.output.mkdir(parents=True, exist_ok=True)
-    report.save(options.output / "table.md")
+    jobs = [
+        Job(
+            "experiments.low_precision_state:run",
+            {"setting": str(setting), "epochs": epochs, "seed": seed},
+            libraries=LIBRARIES,
+        )
+        for setting in settings
+        for seed in range(seeds)
+    ]
+    with explained():
+        results = execute(jobs, folder / "runs", options.workers, "training")
+    rows = [{**job.configuration, **result} for job, result in zip(jobs, results, strict=True)]
 
+    def ends(setting: Setting, quantity: str) -> list[float]:
+        return [row[quantity] for row in rows if row["setting"] == str(setting)]
 
-def _summary(values: Sequence[float], digits_shown: int) -> str:
-    mean, low, high = (f"{value:.{digits_shown}f}" for value in (np.mean(values), min(values), max(values)))
-    return f"{mean} ({low}–{high})"
+    title = f"After {epochs} epochs; mean (lowest–highest) of {seeds} seeds"
+    report = Report()
+    report.add(f"{title}. {machine('torch')}.")
+    cells = [[str(s), spread(ends(s, "training_loss"), 4), spread(ends(s, "test_accuracy"), 3)] for s in settings]
+    report.add(markdown_table(["network: method, state that differs", "training loss", "test accuracy"], cells))
+    report.save(folder / "table.md")
+    panels = {
+        f"network in {_name(dtype)}": {str(s): ends(s, "training_loss") for s in settings if s.dtype == dtype}
+        for dtype in dict.fromkeys(setting.dtype for setting in settings)
+    }
+    draw_dots(folder / "low_precision_state.png", title, panels, "training loss", log=True)
+    write_csv(folder / "runs.csv", rows)
+    protocol = {
+        "scale": options.scale,
+        "epochs": epochs,
+        "batch_size": BATCH_SIZE,
+        "seeds": list(range(seeds)),
+        "settings": [str(setting) for setting in settings],
+        "threads": 1,
+    }
+    write_json(folder / "configuration.json", configuration(protocol, ["experiments.low_precision_state"], LIBRARIES))
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.command_line import parser
+from experiments.curves import write_csv, write_json
+from experiments.runs import configuration
 from indian_core import norms
 
 CURVATURES: Final = np.diag([1.0, 30.0])
@@ -85,20 +87,38 @@ def _draw(axes: Any, angle: float) -> dict[str | None, Step]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the picture and print the table."""
+    """Draw the picture, print the table, and write the steps and the configuration."""
     options = parser("norm_ellipsoids", __doc__, []).parse_args(arguments)
     figure, panels = plt.subplots(1, len(ANGLES), figsize=(10, 5.4), layout="constrained")
     lines = ["| valley | " + " | ".join(label for label, *_ in STYLES.values()) + " |", "|---" * 4 + "|"]
+    found: list[dict[str, Any]] = []
     for axes, (title, angle) in zip(panels, ANGLES.items(), strict=True):
         steps = _draw(axes, angle)
         axes.set(title=f"valley {title}", xlabel="θ₁", ylabel="θ₂")
         lines.append(f"| {title} | " + " | ".join(f"{steps[name].miss:.0f}°" for name in STYLES) + " |")
+        for name, step in steps.items():
+            (first, second), (along, across) = step.diagonal.tolist(), step.step.tolist()
+            ellipsoid = {"diagonal_1": first, "diagonal_2": second, "step_1": along, "step_2": across}
+            found.append({"valley": title, "norm": STYLES[name][0], **ellipsoid, "miss_in_degrees": step.miss})
     panels[0].legend(loc="lower left", fontsize=9)
     table = "\n".join(lines)
     folder: Path = options.output
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "norm_ellipsoids.png", dpi=130)
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")
+    write_csv(folder / "steps.csv", found)
+    settings = {
+        "curvatures": np.diag(CURVATURES).tolist(),
+        "start": START.tolist(),
+        "angles": ANGLES,
+        "step_size": STEP_SIZE,
+        "steps": STEPS,
+        "norms": [label for label, *_ in STYLES.values()],
+        "decay": DECAY,
+        "epsilon": EPSILON,
+        "radius": RADIUS,
+    }
+    write_json(folder / "configuration.json", configuration(settings, ["experiments.norm_ellipsoids"], ["numpy"]))
     print(table)
 
 

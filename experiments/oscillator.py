@@ -9,15 +9,23 @@ the loss: every step uses all measurements, and the loop, as Optax' documentatio
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import matplotlib
+import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from experiments.command_line import Parser, whole_number
+from experiments.command_line import parser, whole_number
+from experiments.curves import write_csv, write_json
+from experiments.runs import configuration
 from indian_jax import indian
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 
 __all__ = ["main"]
 
@@ -28,6 +36,9 @@ DURATION = 10.0
 NOISE = 0.05
 TOLERANCE = 1e-10
 MAX_STEPS = 10_000
+LEARNING_RATE = 0.5
+ALPHA = 0.25
+BETA = 1.0
 
 Params = Any
 
@@ -63,7 +74,7 @@ def minimize(
     return Fit(params, optax.tree.norm(gradient), optax.tree.get(state, "count"))
 
 
-def oscillation(params: Params, times: jax.Array) -> jax.Array:
+def oscillation(params: Params, times: jax.Array | np.ndarray) -> jax.Array:
     """x(t)."""
     envelope = params["amplitude"] * jnp.exp(-params["damping"] * times)
     return envelope * jnp.cos(params["frequency"] * times + params["phase"])
@@ -81,7 +92,7 @@ def fit(times: jax.Array, measured: jax.Array) -> Fit:
     return minimize(
         lambda params: jnp.mean((oscillation(params, times) - measured) ** 2) / 2,
         jax.tree.map(lambda guess: jnp.asarray(guess, measured.dtype), GUESS),
-        indian(learning_rate=0.5, alpha=0.25, beta=1.0),
+        indian(LEARNING_RATE, ALPHA, BETA),
         TOLERANCE,
         MAX_STEPS,
     )
@@ -95,16 +106,29 @@ def standard_errors(params: Params, times: jax.Array, measured: jax.Array) -> Pa
     return unflatten(jnp.sqrt(variance * jnp.diag(jnp.linalg.inv(jacobian.T @ jacobian))))
 
 
+def draw(path: Path, times: np.ndarray, measured: np.ndarray, params: Params) -> None:
+    """Draw the measurements, the truth, the first guess and the fit, and write it as PNG."""
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    axes.plot(times, measured, ".", color="0.7", markersize=4, label="measured")
+    axes.plot(times, oscillation(GUESS, times), ":", color="C7", label="first guess")
+    axes.plot(times, oscillation(TRUE, times), color="C0", linewidth=3, alpha=0.5, label="true")
+    axes.plot(times, oscillation(params, times), "--", color="C3", label="recovered")
+    axes.set(xlabel="time t", ylabel="x(t)", title="A damped oscillator, fitted by INDIAN")
+    axes.legend(fontsize=9)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make up measurements, fit the model, and print what is recovered beside the truth."""
-    parser = Parser(prog="python -m experiments oscillator", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=whole_number(0), default=0, help="of the noise; default: %(default)s")
-    options = parser.parse_args(arguments)
+    """Make up measurements, fit the model, print what is recovered beside the truth, and write it with a figure."""
+    made = parser("oscillator", __doc__, [])
+    made.add_argument("--seed", type=whole_number(0), default=0, help="of the noise; default: %(default)s")
+    options = made.parse_args(arguments)
     with jax.enable_x64(True):
         times, measured = measurements(options.seed)
         found = fit(times, measured)
         errors = standard_errors(found.params, times, measured)
-        found, errors = jax.device_get((found, errors))
+        found, errors, times, measured = jax.device_get((found, errors, times, measured))
     print(f"{MEASUREMENTS} measurements of x(t) = A exp(-δt) cos(ωt + φ) with noise of standard deviation {NOISE}")
     print(f"{found.steps} steps, norm of the gradient {found.gradient_norm:.1e}, in {measured.dtype}\n")
     if not found.gradient_norm <= TOLERANCE:
@@ -113,6 +137,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, true in TRUE.items():
         recovered = f"{found.params[name]:9.4f}  {errors[name]:14.4f}"
         print(f"{name:9}  {GUESS[name]:11.4f}  {true:6.4f}  {recovered}")
+    folder: Path = options.output
+    folder.mkdir(parents=True, exist_ok=True)
+    draw(folder / "oscillator.png", times, measured, found.params)
+    write_csv(
+        folder / "parameters.csv",
+        [
+            {
+                "parameter": name,
+                "first_guess": GUESS[name],
+                "true": true,
+                "recovered": float(found.params[name]),
+                "standard_error": float(errors[name]),
+            }
+            for name, true in TRUE.items()
+        ],
+    )
+    settings = {
+        "true": TRUE,
+        "first_guess": GUESS,
+        "measurements": MEASUREMENTS,
+        "duration": DURATION,
+        "noise": NOISE,
+        "seed": options.seed,
+        "hyperparameters": {"learning_rate": LEARNING_RATE, "alpha": ALPHA, "beta": BETA},
+        "tolerance": TOLERANCE,
+        "max_steps": MAX_STEPS,
+        "dtype": str(measured.dtype),
+    }
+    libraries = ("numpy", "jax", "optax")
+    write_json(folder / "configuration.json", configuration(settings, ["experiments.oscillator"], libraries))
+    print(f"\nWritten to {folder}")
 
 
 if __name__ == "__main__":

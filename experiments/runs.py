@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from tqdm import tqdm
 
-__all__ = ["Job", "RunError", "code_version", "execute", "one_thread", "versions"]
+__all__ = ["Job", "RunError", "code_version", "configuration", "execute", "one_thread", "versions"]
 
 _OURS: Final = ("experiments", "indian_core", "indian_torch", "indian_tf", "indian_jax")
 
@@ -149,6 +149,16 @@ def versions(libraries: Iterable[str]) -> dict[str, str]:
         ['python', 'numpy']
     """
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+def configuration(settings: Mapping[str, Any], sources: Iterable[str], libraries: Iterable[str]) -> dict[str, Any]:
+    """All that determines results, for a reader: settings, the code that used them, and its versions.
+
+    Example:
+        >>> list(configuration({"steps": 3}, ["indian_core"], ["numpy"]))
+        ['steps', 'code', 'versions']
+    """
+    return {**settings, "code": code_version(sources), "versions": versions([*libraries, "indian"])}
 
 
 def code_version(sources: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.command_line import parser
-from experiments.curves import markdown_table, write_csv
+from experiments.curves import markdown_table, write_csv, write_json
+from experiments.runs import configuration
 from indian_core import norms
 from indian_core.trust_region import DEFAULTS, Hyperparameters, check
 from indian_core.trust_region.radius import judge
@@ -221,7 +222,7 @@ def _draw_paths(path: Any, found: dict[str, dict[str, tuple[float, Run]]]) -> No
                     upper.plot(*_border(run, step), "--", color=color, linewidth=0.7)
             lower.semilogy(np.maximum(run.losses, 1e-30), color=color, label=f"{name}: {_shown(steps_to(run))} steps")
         upper.plot(0, 0, "k*")
-        upper.set(aspect="equal", xlim=(-reach, 2.5), ylim=(-5.5, 3.5), title=problem)
+        upper.set(aspect="equal", xlim=(-reach, 2.5), ylim=(-5.5, 3.5), title=problem, xlabel="θ₁", ylabel="θ₂")
         lower.axhline(TARGET * next(iter(runs.values()))[1].losses[0], color="black", linewidth=0.7, linestyle=":")
         lower.set(xlim=(0, 60), ylim=(1e-10, None), xlabel="step", ylabel="loss")
         lower.legend(fontsize=8)
@@ -256,7 +257,7 @@ def _shown(steps: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the figures and print the table."""
+    """Draw the figures, print the table, and write the losses and the configuration."""
     options = parser("trust_region_quadratics", __doc__, []).parse_args(arguments)
     found = {
         problem: {name: best(hessian, start, method) for name, method in METHODS.items()}
@@ -279,6 +280,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, (constant, run) in runs.items()
             for step, loss in enumerate(run.losses[:101])
         ],
+    )
+    settings = {
+        "hessians": {name: hessian.tolist() for name, hessian in PROBLEMS.items()},
+        "starts": {name: start.tolist() for name, (_, start) in _problems().items()},
+        "methods": {name: method._asdict() for name, method in METHODS.items()},
+        "step_sizes_and_first_radii": GRID,
+        "most_steps": MOST_STEPS,
+        "share_of_the_first_loss_to_get_to": TARGET,
+        "epsilon": EPSILON,
+        "trust_region": _rules(METHODS["second-order TR, ball"], 1.0)._asdict(),
+    }
+    write_json(
+        options.output / "configuration.json",
+        configuration(settings, ["experiments.trust_region_quadratics"], ["numpy"]),
     )
     print(table)
     print(f"\nWritten to {options.output}")

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.command_line import parser
-from experiments.curves import markdown_table
+from experiments.curves import markdown_table, write_csv, write_json
 from experiments.norm_ellipsoids import descent
+from experiments.runs import configuration
 from indian_core import norms
 from indian_core.trust_region import DEFAULTS, check
 from indian_core.trust_region.reference import Step, solve
@@ -24,6 +25,8 @@ __all__ = ["Panel", "main", "panels"]
 Vector = NDArray[np.float64]
 
 RADIUS: Final = 1.3
+TOLERANCE: Final = 1e-6
+ITERATIONS: Final = 2
 
 
 class Panel(NamedTuple):
@@ -38,8 +41,14 @@ class Panel(NamedTuple):
 
     def step(self, method: str, iterations: int) -> Step:
         """What a method has found after so many iterations at most."""
-        chosen = check(DEFAULTS._replace(norm=None, subproblem=method, max_iterations=iterations, tolerance=1e-6))
+        chosen = check(DEFAULTS._replace(norm=None, subproblem=method, max_iterations=iterations, tolerance=TOLERANCE))
         return solve(self.gradient, self.hessian.__matmul__, self.diagonal, RADIUS, 1.0, chosen)
+
+    def described(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            name: value if isinstance(value, (str, tuple)) else value.tolist() for name, value in self._asdict().items()
+        }
 
 
 def panels() -> list[Panel]:
@@ -77,27 +86,44 @@ def _draw(axes: Any, panel: Panel) -> None:
         if way is None:
             way = np.array([np.zeros(2), panel.step(method, 2).step])
         axes.plot(*(panel.point + way).T, "o-", color=color, markersize=4, label=label)
-    axes.set(
-        aspect="equal", title=panel.title, xlim=panel.point[0] + grid[[0, -1]], ylim=panel.point[1] + grid[[0, -1]]
-    )
+    xlim, ylim = panel.point[0] + grid[[0, -1]], panel.point[1] + grid[[0, -1]]
+    axes.set(aspect="equal", title=panel.title, xlim=xlim, ylim=ylim, xlabel="θ₁", ylabel="θ₂")
     axes.legend(fontsize=8, loc="lower left")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the picture and print the table."""
+    """Draw the picture, print the table, and write the steps and the configuration."""
     options = parser("trust_region_step", __doc__, []).parse_args(arguments)
     shown = panels()
     figure, axes = plt.subplots(1, len(shown), figsize=(13, 4.6), layout="constrained")
-    rows = []
+    rows, steps = [], []
     for panel, part in zip(shown, axes, strict=True):
         _draw(part, panel)
         for method in panel.methods:
-            found = panel.step(method, 2)
+            found = panel.step(method, ITERATIONS)
             ended = found.termination.name.lower().replace("_", " ")
             rows.append([panel.title, _STYLES[method][0], f"{found.model_decrease:.3f}", ended, str(found.products)])
+            steps.append(
+                {
+                    **dict(zip(("model and region", "method", "decrease", "ended", "products"), rows[-1], strict=True)),
+                    "decrease": float(found.model_decrease),
+                    "step_1": float(found.step[0]),
+                    "step_2": float(found.step[1]),
+                }
+            )
     table = markdown_table(["model and region", "method", "decrease of the model", "ended", "products"], rows)
     options.output.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.output / "step.png", dpi=100)
     plt.close(figure)
     (options.output / "table.md").write_text(table + "\n", encoding="utf-8")
+    write_csv(options.output / "steps.csv", steps)
+    settings = {
+        "radius": RADIUS,
+        "iterations": ITERATIONS,
+        "tolerance": TOLERANCE,
+        "panels": [panel.described() for panel in shown],
+    }
+    write_json(
+        options.output / "configuration.json", configuration(settings, ["experiments.trust_region_step"], ["numpy"])
+    )
     print(table)

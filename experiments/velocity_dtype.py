@@ -8,17 +8,19 @@ Run with::
     python -m experiments velocity_dtype
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from benchmarks.side_by_side import Report, machine
 from experiments import digits
 from experiments.command_line import parser
+from experiments.comparison import explained
+from experiments.curves import markdown_table, spread, write_csv, write_json
+from experiments.dots import draw_dots
+from experiments.runs import Job, configuration, execute
 from experiments.torch_networks import Perceptron
 from indian_core import from_momentum_sgd
 from indian_torch import INDIAN
@@ -30,6 +32,7 @@ SGD_SETTINGS = ((0.01, 0.9), (0.001, 0.99), (0.0001, 0.999))
 BATCH_SIZE = 32
 EPOCHS = {"quick": 1, "standard": 20}
 SEEDS = {"quick": 2, "standard": 5}
+LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 Make = Callable[[list[nn.Parameter], float, float], torch.optim.Optimizer]
 
@@ -72,39 +75,60 @@ SETTINGS = [
 ]
 
 
-def final_loss(setting: Setting, learning_rate: float, momentum: float, epochs: int, seed: int) -> float:
-    """The training loss after training, in float32."""
+def run(job: Mapping[str, Any]) -> dict[str, float]:
+    """The training loss after training, in float32; see `experiments.runs.Job` for who calls it."""
+    torch.set_num_threads(1)
+    setting = next(setting for setting in SETTINGS if setting.name == job["setting"])
+    seed = job["seed"]
     data = digits.load()
     images, labels = torch.from_numpy(data.x_train).to(setting.dtype), torch.from_numpy(data.y_train)
     model = Perceptron(seed, pixels=images[0].numel()).to(setting.dtype)
-    optimizer = setting.make(list(model.parameters()), learning_rate, momentum)
-    for batch in digits.batches(len(labels), BATCH_SIZE, epochs, seed):
+    optimizer = setting.make(list(model.parameters()), job["learning_rate"], job["momentum"])
+    for batch in digits.batches(len(labels), BATCH_SIZE, job["epochs"], seed):
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(images[batch]).float(), labels[batch]).backward()
         optimizer.step()
     with torch.no_grad():
-        return float(nn.functional.cross_entropy(model.float()(images.float()), labels))
+        return {"training_loss": float(nn.functional.cross_entropy(model.float()(images.float()), labels))}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the experiment and print its table."""
-    options = parser("velocity_dtype", __doc__, ["seeds", "scale"], scales=tuple(EPOCHS)).parse_args(arguments)
-    epochs, seeds = EPOCHS[options.scale], options.seeds or SEEDS[options.scale]
-    report = Report()
+    """Train, print the table, and write it with a figure, all losses and the configuration."""
+    made = parser("velocity_dtype", __doc__, ["seeds", "scale", "workers"], scales=tuple(EPOCHS))
+    options = made.parse_args(arguments)
+    epochs, seeds, folder = EPOCHS[options.scale], options.seeds or SEEDS[options.scale], options.output
+    jobs = [
+        Job(
+            "experiments.velocity_dtype:run",
+            {"setting": setting.name, "learning_rate": rate, "momentum": momentum, "epochs": epochs, "seed": seed},
+            libraries=LIBRARIES,
+        )
+        for setting in SETTINGS
+        for rate, momentum in SGD_SETTINGS
+        for seed in range(seeds)
+    ]
+    with explained():
+        results = execute(jobs, folder / "runs", options.workers, "training")
+    rows = [{**job.configuration, **result} for job, result in zip(jobs, results, strict=True)]
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        column = f"SGD's learning rate {row['learning_rate']:g}, momentum {row['momentum']:g}"
+        found.setdefault(column, {}).setdefault(row["setting"], []).append(row["training_loss"])
     title = f"Training loss after {epochs} epochs, mean (lowest–highest) of {seeds} seeds"
+    report = Report()
     report.add(f"{title}. {machine('torch')}.")
-    columns = [f"SGD's learning rate {rate:g}, momentum {momentum:g}" for rate, momentum in SGD_SETTINGS]
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
-    with tqdm(total=len(SETTINGS) * len(SGD_SETTINGS) * seeds, disable=None) as bar:
-        for setting in SETTINGS:
-            cells = []
-            for rate, momentum in SGD_SETTINGS:
-                losses = []
-                for seed in range(seeds):
-                    losses.append(final_loss(setting, rate, momentum, epochs, seed))
-                    bar.update()
-                cells.append(f"{np.mean(losses):.4f} ({min(losses):.4f}–{max(losses):.4f})")
-            lines.append(f"| {setting.name} | " + " | ".join(cells) + " |")
-    report.add("\n".join(lines))
-    options.output.mkdir(parents=True, exist_ok=True)
-    report.save(options.output / "table.md")
+    cells = [[s.name, *(spread(losses[s.name], 4) for losses in found.values())] for s in SETTINGS]
+    report.add(markdown_table(["", *found], cells))
+    report.save(folder / "table.md")
+    draw_dots(folder / "velocity_dtype.png", title, found, "training loss")
+    write_csv(folder / "runs.csv", rows)
+    settings = {
+        "scale": options.scale,
+        "epochs": epochs,
+        "batch_size": BATCH_SIZE,
+        "seeds": list(range(seeds)),
+        "learning_rate_and_momentum_of_sgd": SGD_SETTINGS,
+        "settings": [setting.name for setting in SETTINGS],
+        "threads": 1,
+    }
+    write_json(folder / "configuration.json", configuration(settings, ["experiments.velocity_dtype"], LIBRARIES))

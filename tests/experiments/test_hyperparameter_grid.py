@@ -1,5 +1,8 @@
 """The grid of hyperparameters: all ways to train it agree, and the command shows what it promises."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 
@@ -51,6 +54,19 @@ def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys):
     assert "ratio to one program for all settings" in printed
     assert (tmp_path / "out" / "times.md").read_text(encoding="utf-8") in printed
     assert (tmp_path / "out" / "hyperparameter_grid.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    outcomes, times = (rows(tmp_path / "out" / f"{name}.csv") for name in ("outcomes", "times"))
+    assert len({(row["way"], row["learning_rate"], row["alpha"], row["beta"]) for row in outcomes}) == 80 * len(WAYS)
+    best = max(outcomes[:80], key=lambda row: (float(row["test_accuracy"]), -float(row["training_loss"])))
+    assert f"{float(best['training_loss']):.4f}" in printed
+    assert [row["way"] for row in times] == list(WAYS)
+    configuration = json.loads((tmp_path / "out" / "configuration.json").read_text(encoding="utf-8"))
+    assert (configuration["epochs"], configuration["rounds"]) == (1, 1)
+    assert configuration["versions"]["jax"]
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--rounds"])

@@ -1,5 +1,8 @@
 """The damped oscillator: the fit is the one that SciPy finds, and the truth is within its standard errors."""
 
+import csv
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -28,19 +31,26 @@ def test_fit_and_standard_errors_are_those_of_scipy(data):
     np.testing.assert_allclose([errors[name] for name in oscillator.GUESS], np.sqrt(np.diag(covariance)), rtol=1e-4)
 
 
-def test_table_shows_the_truth_within_the_errors(run_python):
-    result = run_python("-m", "experiments", "oscillator")
+def test_table_shows_the_truth_within_the_errors(run_python, tmp_path):
+    result = run_python("-m", "experiments", "oscillator", "--output", tmp_path)
     assert result.returncode == 0, result.stderr
-    rows = [line.split() for line in result.stdout.splitlines()[-len(oscillator.TRUE) :]]
+    rows = [line.split() for line in result.stdout.splitlines() if line.startswith(tuple(oscillator.TRUE))]
     assert [row[0] for row in rows] == list(oscillator.TRUE)
+    with (tmp_path / "parameters.csv").open(encoding="utf-8", newline="") as file:
+        written = [[name, *(f"{float(value):.4f}" for value in values)] for name, *values in list(csv.reader(file))[1:]]
+    assert written == rows
+    assert (tmp_path / "oscillator.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
+    assert (configuration["seed"], configuration["dtype"]) == (0, "float64")
+    assert configuration["versions"]["jax"]
     for _, guess, true, recovered, error in ([row[0], *map(float, row[1:])] for row in rows):
         assert abs(recovered - true) < 3 * error < abs(guess - true)
 
 
-def test_search_without_an_end_is_reported(monkeypatch, capsys):
+def test_search_without_an_end_is_reported(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(oscillator, "MAX_STEPS", 3)
     oscillator.fit.clear_cache()
     with pytest.raises(SystemExit, match="No minimum was found in 3 steps"):
-        oscillator.main([])
+        oscillator.main(["--output", str(tmp_path)])
     assert "3 steps" in capsys.readouterr().out
     oscillator.fit.clear_cache()

@@ -10,10 +10,11 @@ import pytest
 from experiments.__main__ import experiment_summaries
 
 _EXPERIMENTS = [
-    *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map")
+    *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map"),
+    *("low_precision_state", "velocity_dtype"),
 ]
 
-_TABLES = ["low_precision_state", "norm_ellipsoids", "velocity_dtype"]
+_PICTURES = ["norm_ellipsoids"]
 _IN_FILES_OF_THEIR_OWN = [
     *("demo", "hessian_diagonal", "hyperparameter_grid", "nonsmooth_valley", "oscillator", "theorems"),
     *("trust_region_networks", "trust_region_quadratics", "trust_region_step"),
@@ -23,7 +24,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def test_every_experiment_is_run():
-    tested = [*_EXPERIMENTS, *_TABLES, *_IN_FILES_OF_THEIR_OWN]
+    tested = [*_EXPERIMENTS, *_PICTURES, *_IN_FILES_OF_THEIR_OWN]
     assert sorted(tested) == sorted(experiment_summaries())
     here = Path(__file__)
     for name in _IN_FILES_OF_THEIR_OWN:
@@ -53,25 +54,29 @@ def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in files} == files
 
 
-def test_velocity_dtypes_are_compared_in_a_table(tmp_path, capsys):
+def test_velocity_dtypes_are_compared_in_a_table(tmp_path):
     from experiments.velocity_dtype import SETTINGS, SGD_SETTINGS, main
 
-    main(["--scale", "quick", "--seeds", "1", "--output", str(tmp_path)])
-    text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert text in capsys.readouterr().out
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
+    rows = _table_rows(tmp_path)
     assert [row.count("|") for row in rows] == [2 + len(SGD_SETTINGS)] * (1 + len(SETTINGS))
+    with (tmp_path / "runs.csv").open(encoding="utf-8", newline="") as file:
+        losses = [f"{float(run['training_loss']):.4f}" for run in csv.DictReader(file)]
+    # The runs are in the order of the table: setting by setting, and each with one rate and momentum after the other.
+    assert losses == [cell.split()[0] for row in rows[1:] for cell in row.split("|")[2:-1]]
 
 
-def test_low_precision_states_are_compared_in_a_table(tmp_path, capsys):
+def test_low_precision_states_are_compared_in_a_table(tmp_path):
     from experiments.low_precision_state import main
 
-    main(["--scale", "quick", "--seeds", "1", "--output", str(tmp_path)])
-    text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert text in capsys.readouterr().out
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
+    rows = _table_rows(tmp_path)
     assert sum("velocity in bfloat16" in row for row in rows) == sum("velocity in float32" in row for row in rows) == 5
-    assert not any("nan" in row for row in rows)
+    assert not any("nan" in row or "diverged" in row for row in rows)
+
+
+def _table_rows(folder):
+    return [line for line in (folder / "table.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
 
 
 def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):
@@ -79,6 +84,11 @@ def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):
 
     main(["--output", str(tmp_path)])
     assert (tmp_path / "norm_ellipsoids.png").read_bytes().startswith(_PNG_SIGNATURE)
+    with (tmp_path / "steps.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 6
+    configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
+    assert configuration["versions"]["numpy"]
+    assert configuration["curvatures"] == [1.0, 30.0]
     along, across = capsys.readouterr().out.splitlines()[2:]
     degrees = [[float(cell.strip(" °")) for cell in line.split("|")[2:5]] for line in (along, across)]
     assert max(degrees[0][1:]) < degrees[0][0] / 3

@@ -1,5 +1,7 @@
 """Paths on quadratics: methods with fixed steps are what their names say, and steps to the border of an ellipsoid."""
 
+import csv
+import json
 import math
 
 import numpy as np
@@ -68,5 +70,11 @@ def test_experiment_writes_its_figures_and_table(monkeypatch, tmp_path):
     monkeypatch.setattr(quadratics, "GRID", (0.018, 0.032))
     monkeypatch.setattr(quadratics, "MOST_STEPS", 20)
     quadratics.main(["--output", str(tmp_path)])
-    assert {path.name for path in tmp_path.iterdir()} == {"paths.png", "twins.png", "table.md", "losses.csv"}
+    files = {"paths.png", "twins.png", "table.md", "losses.csv", "configuration.json"}
+    assert {path.name for path in tmp_path.iterdir()} == files
     assert len((tmp_path / "table.md").read_text().splitlines()) == 2 + len(METHODS)
+    with (tmp_path / "losses.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["method"] for row in csv.DictReader(file)} == set(METHODS)
+    configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
+    assert (configuration["step_sizes_and_first_radii"], configuration["most_steps"]) == ([0.018, 0.032], 20)
+    assert configuration["versions"]["numpy"]

@@ -1,5 +1,8 @@
 """What the picture of a step claims."""
 
+import csv
+import json
+
 import numpy as np
 
 from experiments.trust_region_step import RADIUS, main, panels
@@ -20,4 +23,11 @@ def test_steps_stay_in_the_region_and_the_ellipsoid_and_lanczos_go_further_down(
 
 def test_experiment_writes_the_picture_and_its_table(tmp_path):
     main(["--output", str(tmp_path)])
-    assert {path.name for path in tmp_path.iterdir()} == {"step.png", "table.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {"step.png", "table.md", "steps.csv", "configuration.json"}
+    with (tmp_path / "steps.csv").open(encoding="utf-8", newline="") as file:
+        written = [float(row["decrease"]) for row in csv.DictReader(file)]
+    table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()[2:]
+    assert [f"{decrease:.3f}" for decrease in written] == [row.split("|")[3].strip() for row in table]
+    configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
+    assert (configuration["radius"], len(configuration["panels"])) == (RADIUS, 3)
+    assert configuration["versions"]["numpy"]
