@@ -6,11 +6,13 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 import experiments.demo
 from experiments.command_line import Parser, whole_number
+from experiments.curves import write_json
 from experiments.demo.figure import draw
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import EPSILON_IN_ADAM, OPTIMIZERS, describe
@@ -18,12 +20,13 @@ from experiments.demo.processes import FrameworkError, run_frameworks
 from experiments.demo.tables import Runs, distance_table, result_table, write_csv
 from experiments.demo.task import BATCH_SIZE, DTYPES, Task
 from experiments.demo.training import RECORD_EVERY
+from experiments.runs import configuration
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train, print tables, and write a figure and CSV files."""
+    """Train, print tables, and write a figure, CSV files and the configuration."""
     options = _parse(arguments)
     frameworks = list(FRAMEWORKS) if options.framework == "all" else [options.framework]
     _require(frameworks)
@@ -36,7 +39,9 @@ def main(arguments: Sequence[str]) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     figure = options.output / "demo.png"
     draw(runs, figure)
-    files = [figure, *write_csv(runs, options.output)]
+    settings = options.output / "configuration.json"
+    write_json(settings, _configuration(frameworks, task))
+    files = [figure, *write_csv(runs, options.output), settings]
     print(_summary(runs, task))
     print("Written: " + ", ".join(map(str, files)))
 
@@ -50,7 +55,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("results/demo"), help="folder of figure and CSV files; default: %(default)s"
+        "--output", type=Path, default=Path("results/demo"), help="folder of the results; default: %(default)s"
     )
     return parser.parse_args(arguments)
 
@@ -105,6 +110,20 @@ def _headline(task: Task) -> str:
         f"{task.epochs} epochs of {task.steps_per_epoch()} steps, batch size {BATCH_SIZE}, {task.dtype}, "
         f"seed {task.seed}."
     )
+
+
+def _configuration(frameworks: Sequence[str], task: Task) -> dict[str, Any]:
+    settings = {
+        "epochs": task.epochs,
+        "seed": task.seed,
+        "dtype": task.dtype,
+        "batch_size": BATCH_SIZE,
+        "frameworks": list(frameworks),
+        "optimizers": {name: values._asdict() for name, values in OPTIMIZERS.items()},
+    }
+    used = [FRAMEWORKS[name] for name in frameworks]
+    modules = [module for framework in used for module in framework.modules]
+    return configuration(settings, [framework.trainer_module for framework in used], ["numpy", *modules])
 
 
 def _summary(runs: Runs, task: Task) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -44,6 +45,10 @@ def test_demo_in_one_framework_writes_its_files_and_compares_with_nothing(run_py
     assert "Keras" not in result.stdout
     assert (tmp_path / "out" / "demo.png").read_bytes().startswith(_PNG_SIGNATURE)
     assert _rows(tmp_path / "out" / "distances.csv") == []
+    configuration = json.loads((tmp_path / "out" / "configuration.json").read_text(encoding="utf-8"))
+    assert configuration["frameworks"] == ["jax"]
+    assert configuration["optimizers"]["INDIAN"]["alpha"] == 0.25
+    assert set(configuration["versions"]) == {"python", "numpy", "jax", "optax", "indian"}
     for optimizer in OPTIMIZERS:
         losses = [
             float(r["training_loss"]) for r in _rows(tmp_path / "out" / "curves.csv") if r["optimizer"] == optimizer
