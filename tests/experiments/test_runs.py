@@ -15,6 +15,8 @@ from pathlib import Path
 def compute(configuration, log):
     if configuration.get("stop") and not Path(log).with_suffix(".stopped").exists():
         Path(log).with_suffix(".stopped").touch()
+        # Shells have jobs in the background ignore it, and their children inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), signal.SIGINT)
     with open(log, "a") as file:
         file.write(f"{configuration['x']} ")
