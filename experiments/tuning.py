@@ -21,6 +21,7 @@ __all__ = [
     "final",
     "grid_trials",
     "in_adam_terms",
+    "in_long_run_terms",
     "random_trials",
 ]
 
@@ -121,6 +122,22 @@ def random_trials(optimizer: str, number: int, seed: int = 0) -> list[Hyperparam
     return trials
 
 
+def in_long_run_terms(rate: float, momentum: float, ratio: float) -> Hyperparameters:
+    """INDIAN's learning rate γ, α and β.
+
+    Args:
+        rate: γ/α, how far a gradient that stays the same moves the parameters in a step in the end, relative to itself.
+        momentum: 1 − αγ.
+        ratio: β/γ.
+
+    Example:
+        >>> {name: round(value, 12) for name, value in in_long_run_terms(0.1, 0.9, 2.0).items()}
+        {'lr': 0.1, 'alpha': 1.0, 'beta': 0.2}
+    """
+    step_size, alpha, _, _ = from_momentum_sgd(rate * (1 - momentum), momentum)
+    return {"lr": step_size, "alpha": alpha, "beta": ratio * step_size}
+
+
 def in_adam_terms(lr: float, momentum: float, ratio: float, norm_decay: float, weight_decay: float) -> Hyperparameters:
     """INNAprop's hyperparameters, from those of an AdamW that moves the parameters as far in the end.
 
@@ -131,14 +148,8 @@ def in_adam_terms(lr: float, momentum: float, ratio: float, norm_decay: float, w
         >>> in_adam_terms(0.001, 0.9, 1.9, 0.999, 0.01)["alpha"]
         10.0
     """
-    step_size, alpha, _, _ = from_momentum_sgd(lr * (1 - momentum), momentum)
-    found = {
-        "lr": step_size,
-        "alpha": alpha,
-        "beta": ratio * step_size,
-        "norm_decay": norm_decay,
-        "weight_decay": weight_decay * lr / step_size,
-    }
+    found = in_long_run_terms(lr, momentum, ratio)
+    found |= {"norm_decay": norm_decay, "weight_decay": weight_decay * lr / found["lr"]}
     return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from experiments.comparison import Contestant
 from experiments.image_classification import settings_label
-from experiments.tuning import grid_trials
+from experiments.tuning import grid_trials, in_long_run_terms
 from indian_core import DEFAULTS, from_momentum_sgd
 
 __all__ = [
@@ -104,9 +104,8 @@ def place(hyperparameters: Mapping[str, float]) -> Point:
 
 def at_rest(effective_rate: float, point: Point) -> dict[str, float]:
     """INDIAN's hyperparameters, with the initial speed that is a start from rest."""
-    step_size, alpha, _, _ = from_momentum_sgd(effective_rate * (1 - point.momentum), point.momentum)
-    beta = point.ratio * step_size
-    return {"lr": step_size, "alpha": alpha, "beta": beta, "initial_speed": beta}
+    found = in_long_run_terms(effective_rate, point.momentum, point.ratio)
+    return {**found, "initial_speed": found["beta"]}
 
 
 def on_map(point: Point, effective_rates: Sequence[float]) -> Contestant:
