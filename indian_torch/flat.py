@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 __all__ = ["FlatLayout"]
 
@@ -17,14 +18,12 @@ class FlatLayout:
 
     def __init__(self, params: Sequence[Tensor]) -> None:
         self.params = list(params)
-        self.sizes = [param.numel() for param in params]
 
     def vector(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """The tensors, of the shapes of the parameters, as one vector; None is a tensor of zeros."""
         pairs = zip(tensors, self.params, strict=True)
-        return torch.cat([(torch.zeros_like(p) if t is None else t).reshape(-1) for t, p in pairs])
+        return _flatten_dense_tensors([torch.zeros_like(p) if t is None else t for t, p in pairs])
 
-    def views(self, vector: Tensor) -> list[Tensor]:
+    def views(self, vector: Tensor) -> tuple[Tensor, ...]:
         """The vector as tensors of the shapes of the parameters, which share its memory."""
-        parts = vector.split(self.sizes)
-        return [part.view(param.shape) for part, param in zip(parts, self.params, strict=True)]
+        return _unflatten_dense_tensors(vector, self.params)
