@@ -119,10 +119,16 @@ class TrustRegion(keras.optimizers.Optimizer):
         """Create the radius, the counts and, in a norm, the accumulator of each variable.
 
         Raises:
-            TypeError: A variable is not of dtype float32 or float64, or they are of several.
+            TypeError: A variable is no Keras variable, or not of dtype float32 or float64, or they are of several.
+            ValueError: A variable has a constraint: to meet it would change a step that has been judged.
         """
         if self.built:
             return
+        for variable in variables:
+            if not isinstance(variable, keras.Variable):
+                raise TypeError(f"variables must be Keras variables, got {type(variable).__name__}")
+            if variable.constraint is not None:
+                raise ValueError(f"variables must have no constraint, got one on {variable.path}")
         dtypes = {keras.backend.standardize_dtype(variable.dtype) for variable in variables}
         if not dtypes <= {"float32", "float64"} or len(dtypes) > 1:
             raise TypeError(f"variables must all be of dtype float32, or all of float64, got {sorted(dtypes)}")
@@ -148,14 +154,16 @@ class TrustRegion(keras.optimizers.Optimizer):
             loss_fn: Evaluates the model and returns the loss, a tensor of one element; with
                 ``curvature="gauss_newton"`` the pair of the loss and the output of the network that it is a function
                 of. It is called at the variables and at the trial point.
-            variables: Keras variables, the same at each call.
+            variables: Keras variables, those of the first call or some of them.
 
         Returns:
             What happened, an `indian_core.trust_region.Report` of tensors without dimensions.
 
         Raises:
-            TypeError: ``loss_fn`` is not callable, or returns no tensor of a floating dtype.
-            ValueError: The loss has more than one element, or does not depend on the variables.
+            TypeError: ``loss_fn`` is not callable, or returns no tensor of a floating dtype; ``variables`` is no list;
+                or as `build`.
+            ValueError: The loss has more than one element, or does not depend on the variables; there are no
+                variables, or one that the first call had not; or as `build`.
             RuntimeError: The loss cannot be differentiated twice. In each case, and in that of an error in ``loss_fn``,
                 variables and state are as before.
         """
@@ -163,14 +171,21 @@ class TrustRegion(keras.optimizers.Optimizer):
             raise TypeError(f"loss_fn must be a function that returns the loss, got {loss_fn!r}")
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise RuntimeError("TrustRegion works on one replica, got a distribution strategy with several")
-        variables = list(variables)
+        if not isinstance(variables, (list, tuple)):
+            raise TypeError(f"variables must be a list of Keras variables, got {type(variables).__name__}")
+        if not variables:
+            raise ValueError("variables must hold at least one Keras variable, got none")
         with tf.init_scope():
             self.build(variables)
+        self._check_variables_are_known(variables)
+        accumulators = [self._accumulators[self._get_variable_index(v)].value for v in variables if self._accumulators]
         values, chosen = [variable.value for variable in variables], self.hyperparameters
         local = differentiate(loss_fn, values, chosen.curvature)
-        accumulator, diagonal = self._ellipsoid(local.gradient, values)
+        accumulator, diagonal = self._ellipsoid(local.gradient, values, accumulators)
         radius = tf.convert_to_tensor(self.radius.value)
-        found = solve(local, diagonal, radius, chosen)
+        # A loss in float64 of parameters in float32 is known to the precision of these.
+        eps = max(eps_of(local.loss), eps_of(radius))
+        found = solve(local, diagonal, radius, chosen, loss_eps=eps)
 
         before = [tf.identity(value) for value in values]
         try:
@@ -182,14 +197,13 @@ class TrustRegion(keras.optimizers.Optimizer):
                 value.assign(old)
             raise
         loss, trial = (tf.cast(each, radius.dtype) for each in (local.loss, trial_loss))
-        eps = max(eps_of(local.loss), eps_of(radius))
         verdict = judge(loss, trial, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=ops)
         accepted = verdict.accepted
         for value, old in zip(values, before, strict=True):
             value.assign(tf.where(accepted, value, old))
-        grown = views(accumulator, values) if self._accumulators else []
-        for kept, new in zip(self._accumulators, grown, strict=True):
-            kept.assign(tf.where(accepted, new, kept.value))
+        grown = views(accumulator, values) if accumulators else []
+        for kept, new in zip(accumulators, grown, strict=True):
+            kept.assign(tf.where(accepted, new, kept))
         self.radius.assign(verdict.radius)
         self.iterations.assign_add(1)
         self.accepted_steps.assign_add(tf.cast(accepted, tf.int32))
@@ -197,13 +211,13 @@ class TrustRegion(keras.optimizers.Optimizer):
         gradient_norm = norms.dual_norm(local.gradient, diagonal, ops)
         return _report(loss, trial, gradient_norm, found, verdict, tf.convert_to_tensor(self.backpropagations.value))
 
-    def _ellipsoid(self, gradient: Any, values: Sequence[Any]) -> tuple[Any, Any]:
+    def _ellipsoid(self, gradient: Any, values: Sequence[Any], accumulators: Sequence[Any]) -> tuple[Any, Any]:
         """The norm's accumulator with this gradient taken in, as a vector, and A."""
         chosen, count = self.hyperparameters, tf.cast(self.accepted_steps.value + 1, gradient.dtype)
         coefficients = norms.norm_coefficients(chosen.norm, count, chosen.norm_decay, chosen.norm_epsilon, ops)
         accumulator = None
-        if self._accumulators:
-            before = flat([kept.value for kept in self._accumulators], values)
+        if accumulators:
+            before = flat(accumulators, values)
             accumulator = norms.accumulate(before, gradient, coefficients)
         return accumulator, norms.scale(accumulator, coefficients, ops) * tf.ones_like(gradient[:1])
 

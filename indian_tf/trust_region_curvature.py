@@ -98,15 +98,11 @@ def _gauss_newton(
 
     Jv is the derivative of Jᵀu, which is linear in u, with respect to u. To be called under the tape ``second``.
     """
-    if not _is_floating(output):
-        raise TypeError("loss_fn must return as output a tensor of a floating dtype that depends on the variables")
-    slope = first.gradient(loss, output)
-    if slope is None:
-        raise ValueError("loss_fn must return a loss that depends on the output that it returns")
-    dual = tf.zeros_like(output)
-    second.watch(dual)
+    outputs, slopes = _outputs_and_slopes(loss, output, first)
+    duals = [tf.zeros_like(each) for each in outputs]
+    second.watch(duals)
     pulled = [
-        None if part is None else tf.convert_to_tensor(part) for part in _pull_back(first, [output], variables, [dual])
+        None if part is None else tf.convert_to_tensor(part) for part in _pull_back(first, outputs, variables, duals)
     ]
     used = [k for k, part in enumerate(pulled) if part is not None]
     if not used:
@@ -114,13 +110,33 @@ def _gauss_newton(
 
     def product(vector: Any) -> Any:
         parts = views(vector, variables)
-        (pushed,) = _pull_back(second, [pulled[k] for k in used], [dual], [parts[k] for k in used])
-        (bent,) = _pull_back(second, [slope], [output], [pushed])
+        pushed = _pull_back(second, [pulled[k] for k in used], duals, [parts[k] for k in used])
+        bent = _pull_back(second, slopes, outputs, _zeros_for_none(pushed, outputs))
         # A loss that is linear in the output has no curvature.
-        bent = tf.zeros_like(output) if bent is None else bent
-        return flat(_pull_back(first, [output], variables, [bent]), variables)
+        return flat(_pull_back(first, outputs, variables, _zeros_for_none(bent, outputs)), variables)
 
     return product
+
+
+def _outputs_and_slopes(loss: Any, output: Any, first: tf.GradientTape) -> tuple[list[Any], list[Any]]:
+    """The tensors in the output that the loss is a function of, and its gradients with respect to them."""
+    given = tf.nest.flatten(output)
+    if not all(_is_floating(each) for each in given):
+        raise TypeError("loss_fn must return as output a tensor of a floating dtype that depends on the variables")
+    slopes = first.gradient(loss, given)
+    # For a cross-entropy Keras takes not what a softmax or sigmoid returns, but what it was given, which is kept there.
+    seen = [
+        getattr(each, "_keras_logits", each) if slope is None else each
+        for each, slope in zip(given, slopes, strict=True)
+    ]
+    pairs = [pair for pair in zip(seen, first.gradient(loss, seen), strict=True) if pair[1] is not None]
+    if not pairs:
+        raise ValueError("loss_fn must return a loss that depends on the output that it returns")
+    return [each for each, _ in pairs], [slope for _, slope in pairs]
+
+
+def _zeros_for_none(tensors: Sequence[Any], like: Sequence[Any]) -> list[Any]:
+    return [tf.zeros_like(other) if each is None else each for each, other in zip(tensors, like, strict=True)]
 
 
 def _pull_back(tape: tf.GradientTape, targets: Sequence[Any], sources: Sequence[Any], weights: Sequence[Any]) -> Any:

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.models import Functional
+from keras.src.models.model import functional_init_arguments
 
 from indian_tf.trust_region import TrustRegion
 
@@ -21,7 +23,8 @@ class TrustRegionModel(keras.Model):
     It is used as `keras.Model` is; ``compile`` takes a `TrustRegion`. Each batch is one step. Beside the loss and the
     metrics, ``fit`` logs the radius, the ratio of real to promised decrease, whether the step was accepted, the
     iterations of its subproblem, and the backpropagations spent so far. The loss and the metrics are those before the
-    step. With ``curvature="gauss_newton"`` the curvature is that of the loss as a function of the model's output, and
+    step, and the report is that of the last batch: in the history, of the last one of the epoch. With
+    ``curvature="gauss_newton"`` the curvature is that of the loss as a function of the model's outputs, and
     regularization losses of layers have a gradient, but no curvature.
 
     The trial point is evaluated with the random numbers of the batch's first evaluation, so that dropout is the same.
@@ -37,6 +40,12 @@ class TrustRegionModel(keras.Model):
         >>> sorted(history.history)
         ['accepted', 'backpropagations', 'iterations', 'loss', 'radius', 'ratio']
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Choose the class of a functional model where inputs and outputs are given."""
+        # Keras would make this class itself a functional one, for good, and no subclass could then have its own call.
+        functional = cls is TrustRegionModel and functional_init_arguments(args, kwargs)
+        return super().__new__(FunctionalTrustRegionModel if functional else cls, *args, **kwargs)
 
     def compile(self, optimizer: Any, *args: Any, jit_compile: bool = False, **kwargs: Any) -> None:
         """Set optimizer, loss and metrics; see `keras.Model.compile`.
@@ -64,6 +73,9 @@ class TrustRegionModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Take one step on a batch."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.built:
+            # Of a subclassed model Keras creates the variables as it is called, which here needs them first.
+            self._symbolic_build(data_batch=data)
         evaluations: list[tuple[Any, Any]] = []
         start_over = self._same_random_numbers()
 
@@ -91,3 +103,8 @@ class TrustRegionModel(keras.Model):
                 state.assign(value)
 
         return start_over
+
+
+@keras.saving.register_keras_serializable(package="indian")
+class FunctionalTrustRegionModel(TrustRegionModel, Functional):
+    """A `TrustRegionModel` made of its inputs and outputs, as Keras has a class of its own for such a `keras.Model`."""

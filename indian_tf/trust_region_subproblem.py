@@ -39,7 +39,7 @@ class Step(NamedTuple):
     products: Any = 0
 
 
-def solve(local: LocalModel, diagonal: _Vector, radius: Any, chosen: Hyperparameters) -> Step:
+def solve(local: LocalModel, diagonal: _Vector, radius: Any, chosen: Hyperparameters, loss_eps: float) -> Step:
     """The step that minimizes the model in the ellipsoid.
 
     Args:
@@ -47,11 +47,13 @@ def solve(local: LocalModel, diagonal: _Vector, radius: Any, chosen: Hyperparame
         diagonal: A, a vector, or one number for all.
         radius: Δ, without a dimension.
         chosen: The hyperparameters.
+        loss_eps: The distance from 1 to the next number in the dtype that the loss is known in.
     """
     if local.product is None:
         return _first_order(local, diagonal, radius)
-    method = _steihaug if chosen.subproblem == "steihaug" else _lanczos
-    return method(local, local.product, diagonal, radius, chosen)
+    if chosen.subproblem == "steihaug":
+        return _steihaug(local, local.product, diagonal, radius, chosen)
+    return _lanczos(local, local.product, diagonal, radius, chosen, loss_eps)
 
 
 def eps_of(tensor: Any) -> float:
@@ -100,7 +102,9 @@ def _steihaug(local: LocalModel, product: _Product, diagonal: _Vector, radius: A
     )
 
 
-def _lanczos(local: LocalModel, product: _Product, diagonal: _Vector, radius: Any, chosen: Hyperparameters) -> Step:
+def _lanczos(
+    local: LocalModel, product: _Product, diagonal: _Vector, radius: Any, chosen: Hyperparameters, loss_eps: float
+) -> Step:
     gradient, eps = local.gradient, eps_of(local.gradient)
 
     def run(start: _Vector, gradient_norm: Any, wanted: Any) -> lanczos.LanczosState:
@@ -122,7 +126,7 @@ def _lanczos(local: LocalModel, product: _Product, diagonal: _Vector, radius: An
     start = lanczos.normalized(gradient_norm, xp=ops) * norms.preconditioned(gradient, diagonal)
     first = run(start, gradient_norm, gradient_norm != 0)
     probe = _probe(gradient, diagonal)
-    second = run(probe, 0 * gradient_norm, lanczos.needs_probe(first, local.loss, eps=eps_of(local.loss), xp=ops))
+    second = run(probe, 0 * gradient_norm, lanczos.needs_probe(first, local.loss, eps=loss_eps, xp=ops))
     state, escaped = lanczos.choose(first, second, xp=ops)
     step, image = _combination(state, tf.where(escaped, probe, start), product, diagonal, radius, eps)
     iterations = first.iterations + second.iterations

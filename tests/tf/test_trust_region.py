@@ -45,6 +45,67 @@ def test_fit_solves_a_least_squares_problem_in_one_full_step(curvature):
     assert history["mean_absolute_error"][0] > 0.1
 
 
+def test_gauss_newton_products_see_what_keras_gives_to_a_softmax():
+    """A cross-entropy is a function of the logits to Keras, whether or not the model ends in a softmax."""
+    histories = []
+    for activation in ("softmax", None):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((3,))
+        outputs = keras.layers.Dense(3, activation=activation)(keras.layers.Dense(4, activation="relu")(inputs))
+        model = TrustRegionModel(inputs, outputs)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation is None)
+        model.compile(TrustRegion(curvature="gauss_newton", radius=0.5), loss=loss, run_eagerly=True)
+        labels = np.argmax(INPUTS, axis=1)
+        histories.append(model.fit(INPUTS, labels, batch_size=40, epochs=4, shuffle=False, verbose=0).history)
+    assert histories[0]["loss"][-1] < 0.9 * histories[0]["loss"][0]
+    assert histories[0]["iterations"] == histories[1]["iterations"]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-4)
+
+
+def test_gauss_newton_products_of_several_outputs_are_the_hessian_of_a_linear_model():
+    histories = []
+    for curvature in ("hessian", "gauss_newton"):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((3,))
+        hidden = keras.layers.Dense(2, use_bias=False, trainable=False)(inputs)
+        ends = {
+            name: keras.layers.Dense(1, name=name)(end) for name, end in [("a", inputs), ("b", hidden), ("c", hidden)]
+        }
+        model = TrustRegionModel(inputs, ends)
+        # Of output c there is no loss.
+        model.compile(
+            TrustRegion(curvature=curvature, radius=0.5, tolerance=1e-6),
+            loss={"a": "mse", "b": "mse"},
+            run_eagerly=True,
+        )
+        targets = {"a": TARGETS, "b": -TARGETS}
+        histories.append(model.fit(INPUTS, targets, batch_size=40, epochs=4, shuffle=False, verbose=0).history)
+    assert histories[0]["iterations"] == histories[1]["iterations"]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-4)
+
+
+class Subclassed(TrustRegionModel):
+    """A convolutional and recurrent network with ReLU, whose variables are created at its first call."""
+
+    def __init__(self):
+        super().__init__()
+        self.filters = keras.layers.Conv1D(3, 2, activation="relu")
+        self.recurrent = keras.layers.SimpleRNN(3, activation="relu", unroll=True)
+        self.end = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.end(self.recurrent(self.filters(inputs)))
+
+
+def test_a_subclassed_model_is_fitted_whatever_functional_models_there_are():
+    linear_model(TrustRegion())
+    keras.utils.set_random_seed(0)
+    model = Subclassed()
+    model.compile(TrustRegion(radius=0.1), loss="mse", metrics=["mean_absolute_error"])
+    history = model.fit(RANDOM.normal(size=(40, 4, 2)), TARGETS, batch_size=40, epochs=8, verbose=0).history
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+
+
 def test_fit_compiled_is_fit_eagerly():
     histories = []
     for eager in (True, False):
@@ -148,7 +209,7 @@ def test_a_saved_optimizer_goes_on_where_it_was(tmp_path):
         fit(model, epochs_before_saving)
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
-        assert type(loaded) is TrustRegionModel
+        assert isinstance(loaded, TrustRegionModel)
         loaded.run_eagerly = True
         fit(loaded, 6 - epochs_before_saving)
         return loaded
@@ -202,6 +263,48 @@ def test_a_loss_that_cannot_be_used_is_refused_and_nothing_has_changed(name):
     np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
     for path, value in state_of(optimizer).items():
         np.testing.assert_array_equal(value, before[path], path)
+
+
+def constrained(variable):
+    variable.constraint = keras.constraints.NonNeg()
+    return [variable]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda v: [], ValueError, "at least one Keras variable"),
+        (lambda v: v, TypeError, "variables must be a list of Keras variables, got Variable"),
+        (lambda v: [v.value], TypeError, "variables must be Keras variables, got"),
+        (constrained, ValueError, "variables must have no constraint, got one on"),
+    ],
+)
+def test_what_cannot_be_a_list_of_variables(make, error, message):
+    variable = keras.Variable([1.0, 2.0])
+    with pytest.raises(error, match=message):
+        TrustRegion().minimize(lambda: keras.ops.sum(variable**2), make(variable))
+    np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
+
+
+def test_variables_may_be_some_of_the_first_ones_but_no_others():
+    variables, optimizer = [keras.Variable([1.0]), keras.Variable([1.0, 2.0])], TrustRegion(radius=0.5)
+    optimizer.minimize(lambda: sum(keras.ops.sum(v**2) for v in variables), variables)
+    before = [variable.numpy().copy() for variable in variables]
+    assert optimizer.minimize(lambda: keras.ops.sum(variables[1] ** 2), variables[1:]).accepted
+    assert (variables[0].numpy() == before[0]).all()
+    assert (variables[1].numpy() != before[1]).all()
+    with pytest.raises(ValueError, match="Unknown variable"):
+        optimizer.minimize(lambda: keras.ops.sum(variables[0] ** 2), [keras.Variable([1.0])])
+
+
+def test_a_loss_in_float64_is_known_to_the_precision_of_the_variables():
+    """Else the radius would shrink to nothing at the minimum, by rounding errors of the variables."""
+    variable, optimizer = keras.Variable([3.0, -4.0]), TrustRegion(norm=None, radius=10.0, tolerance=1e-6)
+    loss = lambda: tf.reduce_sum((tf.cast(variable.value, tf.float64) - 0.1) ** 2) + 1.0  # noqa: E731
+    for _ in range(20):
+        report = optimizer.minimize(loss, [variable])
+    assert bool(report.within_rounding)
+    assert float(report.radius) > 1
 
 
 def test_an_error_at_the_trial_point_leaves_the_variables_as_they_were():
