@@ -24,11 +24,14 @@ class LocalModel(NamedTuple):
 
     Attributes:
         loss: The loss, without a dimension.
+        loss_eps: The distance from 1 to the next number in the dtype that the loss is known in: its own, or that of a
+            parameter if it is less precise.
         gradient: g, as a vector.
         product: v ↦ Bv, on vectors; None where there is no curvature.
     """
 
     loss: Tensor
+    loss_eps: float
     gradient: Tensor
     product: Callable[[Tensor], Tensor] | None
 
@@ -69,7 +72,8 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
         product = _hessian(gradient, layout)
     elif curvature == "gauss_newton":
         product = _gauss_newton(loss, returned[1], layout)
-    return LocalModel(loss.detach(), gradient.detach(), product)
+    loss_eps = max(torch.finfo(dtype).eps for dtype in {loss.dtype, *(param.dtype for param in layout.params)})
+    return LocalModel(loss.detach(), loss_eps, gradient.detach(), product)
 
 
 def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) -> Sequence[Tensor | None]:

@@ -122,7 +122,7 @@ def _lanczos(local: LocalModel, product: Product, diagonal: Tensor, radius: floa
     gradient_norm = _root(torch.dot(gradient, start))
     start.mul_(lanczos.normalized(gradient_norm, xp=plain_numbers))
     first = run(start, gradient_norm, gradient_norm != 0)
-    wanted = bool(lanczos.needs_probe(first, local.loss.item(), eps=_eps(local.loss)))
+    wanted = bool(lanczos.needs_probe(first, local.loss.item(), eps=local.loss_eps))
     probe = _probe(gradient, diagonal) if wanted else start
     second = run(probe, 0.0, wanted)
     state, escaped = lanczos.choose(first, second)

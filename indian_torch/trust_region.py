@@ -155,7 +155,7 @@ class TrustRegion(TrustRegionState):
         radius, spent = shared["radius"], shared["backpropagations"]
         found = solve(local, diagonal, radius, chosen)
 
-        loss = local.loss
+        loss, eps = local.loss, local.loss_eps
         # The graph of the loss goes with it.
         del local
         with kept_unless_accepted(layout.params) as trial:
@@ -163,7 +163,6 @@ class TrustRegion(TrustRegionState):
             with torch.enable_grad():
                 trial_loss = loss_of(closure(), chosen.curvature).detach()
             before, after = numbers(loss, trial_loss)
-            eps = torch.finfo(loss.dtype).eps
             verdict = judge(
                 before, after, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=plain_numbers
             )

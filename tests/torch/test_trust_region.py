@@ -224,6 +224,18 @@ def test_a_loss_without_curvature_is_a_linear_model() -> None:
     torch.testing.assert_close(x.detach(), torch.tensor([-0.3, -0.4]))
 
 
+@each_subproblem
+def test_a_loss_in_float64_is_known_to_the_precision_of_the_parameters(subproblem: str) -> None:
+    """Else the radius would shrink without end at the minimum, by rounding errors of the parameters."""
+    x = torch.tensor([3.0, -4.0, 2.0], requires_grad=True)
+    scales = torch.tensor([1.0, 1e6, 1e3], dtype=torch.float64)
+    optimizer = TrustRegion([x], norm=None, radius=10.0, tolerance=1e-3, subproblem=subproblem)
+    for _ in range(20):
+        optimizer.step(lambda: (scales * (x.double() - 1 / 3) ** 2).sum() + 1)
+    assert optimizer.report.within_rounding
+    assert optimizer.radius == 10
+
+
 @pytest.mark.parametrize("curvature", ["hessian", "none"])
 def test_both_losses_draw_the_same_random_numbers(curvature: str) -> None:
     """With dropout the loss would else be another function at the trial point; and the steps must differ."""
@@ -331,7 +343,7 @@ def test_number_of_large_buffers_is_constant(subproblem: str) -> None:
             alive.append(living.count())
             return spectrum * vector
 
-        local = LocalModel(torch.tensor(1.0), gradient, product)
+        local = LocalModel(torch.tensor(1.0), 1e-7, gradient, product)
         chosen = DEFAULTS._replace(subproblem=subproblem, max_iterations=12, tolerance=1e-9)
         found = solve(local, gradient.clone(), 1e3, chosen)
     assert found.iterations == 12
