@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_jax import indian, power_decay
+from indian_jax import indian, innaprop, power_decay
 
 
 def squared_distance(params, minimum):
@@ -43,6 +43,8 @@ PROBLEMS = [
             id="injected",
         ),
         pytest.param(lambda: optax.chain(optax.clip_by_global_norm(1.0), indian(0.01, 0.5, 0.1)), 20_000, id="clipped"),
+        pytest.param(lambda: innaprop(0.01, 2.0, 0.5, weight_decay=None), 10_000, id="INNAprop"),
+        pytest.param(lambda: indian(0.5, 1.0, 0.9, norm="adagrad"), 10_000, id="AdaGrad norm"),
     ],
 )
 def test_finds_the_minimum(loss, start, minimum, make, steps, run, last):

@@ -79,11 +79,21 @@ def test_is_a_chain_with_the_scaling_of_optax(quadratic, run, relative_differenc
 
 
 @pytest.mark.usefixtures("x64")
-def test_alpha_beta_1_from_rest_is_adam_without_momentum(quadratic, run, relative_difference):
+@pytest.mark.parametrize(
+    ("norm", "epsilon", "peer"),
+    [
+        pytest.param("rmsprop", 1e-8, lambda rate: optax.adam(rate, b1=0.0), id="Adam without momentum"),
+        # Optax adds the epsilon of AdaGrad under the root.
+        pytest.param("adagrad", 0.0, lambda rate: optax.adagrad(rate, 0.0, eps=0.0), id="AdaGrad"),
+    ],
+)
+def test_alpha_beta_1_from_rest_is_the_optimizer_that_the_norm_comes_from(
+    quadratic, run, relative_difference, norm, epsilon, peer
+):
     start = jnp.array(quadratic.start)
-    ours = run(indian(0.1, 4.0, 0.25, initial_speed=None, norm="rmsprop"), quadratic.gradient, start, STEPS)
-    adam = run(optax.adam(0.025, b1=0.0), quadratic.gradient, start, STEPS)
-    assert relative_difference(ours.params, adam.params) < 1e-12
+    ours = run(indian(0.1, 4.0, 0.25, norm=norm, norm_epsilon=epsilon), quadratic.gradient, start, STEPS)
+    expected = run(peer(0.1 * 0.25), quadratic.gradient, start, STEPS)
+    assert relative_difference(ours.params, expected.params) < 1e-12
     assert not np.any(ours.states.velocity)
 
 
@@ -226,11 +236,12 @@ def test_rounded_state_is_what_the_displacement_is_computed_from():
 
 
 @pytest.mark.usefixtures("x64")
-def test_vmap_and_gradient_with_respect_to_the_norm(quadratic):
+@pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
+def test_vmap_and_gradient_with_respect_to_the_hyperparameters_in_a_norm(quadratic, norm):
     @jax.jit
     def loss(settings):
-        norm_decay, norm_epsilon = settings
-        tx = indian(0.1, 0.5, 0.3, norm="rmsprop", norm_decay=norm_decay, norm_epsilon=norm_epsilon)
+        rate, alpha, beta, norm_epsilon, norm_decay = settings
+        tx = indian(rate, alpha, beta, norm=norm, norm_decay=norm_decay, norm_epsilon=norm_epsilon)
         params = jnp.array(quadratic.start)  # its first coordinate has no gradient, where the root has no derivative
         state = tx.init(params)
         for _ in range(3):
@@ -238,11 +249,12 @@ def test_vmap_and_gradient_with_respect_to_the_norm(quadratic):
             params += updates
         return jnp.sum(params**2)
 
-    settings = jnp.array([[0.9, 1.0], [0.5, 0.1]])
+    settings = jnp.array([[0.1, 0.5, 0.3, 1.0, 0.9], [0.2, 2.0, 0.1, 0.1, 0.5]])
     np.testing.assert_allclose(jax.vmap(loss)(settings), [loss(s) for s in settings], rtol=1e-12)
     gradient = jax.grad(loss)(settings[0])
-    for index in range(2):
-        shift = 1e-6 * np.eye(2)[index]
+    # AdaGrad has no decay.
+    for index in range(5 if norm == "rmsprop" else 4):
+        shift = 1e-6 * np.eye(5)[index]
         expected = (loss(settings[0] + shift) - loss(settings[0] - shift)) / 2e-6
         np.testing.assert_allclose(gradient[index], expected, rtol=1e-6)
         assert gradient[index] != 0

@@ -7,6 +7,7 @@ import optax
 import pytest
 from optax import contrib
 
+from indian_core.hyperparameters import DEFAULTS
 from indian_jax import indian, power_decay
 
 MINIMUM = np.array([1.0, -1.0, 1.0])
@@ -66,11 +67,13 @@ def test_frozen_parameters_stay_where_they_are():
     assert not jnp.any(updates["b"])
 
 
-def test_tree_get_and_set_find_the_learning_rate():
-    tx = optax.inject_hyperparams(indian)(0.1)
+@pytest.mark.parametrize("given", [{}, {"learning_rate": 0.5}], ids=["default", "given"])
+def test_tree_get_and_set_find_the_learning_rate(given):
+    tx = optax.inject_hyperparams(indian)(**given)
     params = jnp.ones(2)
     state = tx.init(params)
-    assert optax.tree.get(state, "learning_rate") == np.float32(0.1)
+    expected = given.get("learning_rate", DEFAULTS.learning_rate)
+    assert optax.tree.get(state, "learning_rate") == np.float32(expected)
     state = optax.tree.set(state, learning_rate=jnp.float32(0.2))
     updates, _ = jax.jit(tx.update)(params, state, params)
     expected, _ = indian(0.2).update(params, indian().init(params))
