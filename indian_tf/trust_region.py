@@ -65,7 +65,7 @@ class TrustRegion(keras.optimizers.Optimizer):
     Raises:
         TypeError: A hyperparameter is of the wrong type.
         ValueError: A hyperparameter is out of its range.
-        RuntimeError: Keras runs on another backend than TensorFlow.
+        ImportError: At the import, where Keras runs on another backend than TensorFlow.
 
     Example:
         >>> import keras
@@ -165,7 +165,8 @@ class TrustRegion(keras.optimizers.Optimizer):
             ValueError: The loss has more than one element, or does not depend on the variables; there are no
                 variables, or one that the first call had not; or as `build`.
             RuntimeError: The loss cannot be differentiated twice. In each case, and in that of an error in ``loss_fn``,
-                variables and state are as before.
+                variables and state are as before. Only where a ``tf.function`` fails as it runs, at an operation of
+                TensorFlow's that checks numbers for instance, do the variables stay at the trial point.
         """
         if not callable(loss_fn):
             raise TypeError(f"loss_fn must be a function that returns the loss, got {loss_fn!r}")
