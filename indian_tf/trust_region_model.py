@@ -58,11 +58,17 @@ class TrustRegionModel(keras.Model):
             **kwargs: As in Keras.
 
         Raises:
-            TypeError: ``optimizer`` is not a `TrustRegion`; under the policy ``"mixed_float16"`` Keras wraps it.
+            TypeError: ``optimizer`` is not a `TrustRegion`.
+            ValueError: The model has the policy ``"mixed_float16"``, in which Keras would scale the loss.
         """
+        if not isinstance(optimizer, TrustRegion):
+            raise TypeError(f"optimizer must be an indian_tf.TrustRegion, got {optimizer!r}")
+        if self.dtype_policy.name == "mixed_float16" and kwargs.get("auto_scale_loss", True):
+            raise ValueError(
+                "the dtype policy must not be 'mixed_float16', in which Keras scales the loss; "
+                "take 'mixed_bfloat16', or pass auto_scale_loss=False"
+            )
         super().compile(optimizer, *args, jit_compile=jit_compile, **kwargs)
-        if not isinstance(self.optimizer, TrustRegion):
-            raise TypeError(f"optimizer must be an indian_tf.TrustRegion, got {self.optimizer!r}")
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as a saved model was; Keras leaves a ``compile`` of its own to the model."""

@@ -87,8 +87,8 @@ def test_gauss_newton_products_of_several_outputs_are_the_hessian_of_a_linear_mo
 class Subclassed(TrustRegionModel):
     """A convolutional and recurrent network with ReLU, whose variables are created at its first call."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **options):
+        super().__init__(**options)
         self.filters = keras.layers.Conv1D(3, 2, activation="relu")
         self.recurrent = keras.layers.SimpleRNN(3, activation="relu", unroll=True)
         self.end = keras.layers.Dense(1)
@@ -342,9 +342,18 @@ def test_gradients_alone_are_refused():
         optimizer.apply([tf.ones(1)], [variable])
 
 
-def test_a_model_refuses_other_optimizers():
-    with pytest.raises(TypeError, match=r"must be an indian_tf\.TrustRegion"):
-        linear_model(INDIAN())
+@pytest.mark.parametrize(
+    ("policy", "optimizer", "error", "message"),
+    [
+        ("float32", INDIAN, TypeError, r"optimizer must be an indian_tf\.TrustRegion, got"),
+        ("mixed_float16", TrustRegion, ValueError, "dtype policy must not be 'mixed_float16'"),
+    ],
+)
+def test_a_model_refuses_other_optimizers_and_scaled_losses_before_it_is_compiled(policy, optimizer, error, message):
+    model = Subclassed(dtype=policy)
+    with pytest.raises(error, match=message):
+        model.compile(optimizer(), loss="mse")
+    assert not model.compiled
 
 
 @pytest.mark.parametrize("dtypes", [("float16",), ("float32", "float64")])
