@@ -47,6 +47,7 @@ class INDIAN(VelocityOptimizer):
         norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
             the k-th step, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is their sum. It
             stays as it is once a step has been taken. Real and imaginary part of a complex parameter count as two.
+            The default learning rate is for no norm; with ``"rmsprop"`` give 0.001 to 0.01, or take `INNAprop`.
         norm_decay: σ in [0, 1), of RMSProp.
         norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
         maximize: Maximize instead of minimize.
