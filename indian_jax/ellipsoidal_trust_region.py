@@ -97,7 +97,7 @@ def trust_region(
             first-order method.
         subproblem: How the step is found: ``"steihaug"``, conjugate gradients, or ``"lanczos"``, which costs about
             twice as many products and escapes saddles.
-        radius: Δ₀ > 0, the first radius.
+        radius: Δ₀ > 0, the first radius. The default is the paper's; for runs of some hundred steps try 0.1.
         max_radius: Δ_max >= Δ₀.
         accept_ratio: η₁ in [0, 1]: a step of a smaller ratio of real to promised decrease is rejected.
         expand_ratio: η₂ in [η₁, 1]: after a step of a greater ratio the radius grows.
