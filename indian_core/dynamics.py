@@ -172,7 +172,8 @@ def post_form(
     rho = pre.velocity_velocity
     later_gradient = -step_size * (1 - alpha * beta)
     if _is_far_from_zero(alpha, largest_step_size):
-        theta_next_velocity = step_size / rho
+        # As a product: of a quotient XLA would make another kernel for the first array of a shape than for the rest.
+        theta_next_velocity = step_size * (1 / rho)
         theta_gradient = -step_size * beta - theta_next_velocity * later_gradient
         return pre._replace(theta_velocity=0.0, theta_next_velocity=theta_next_velocity, theta_gradient=theta_gradient)
     # max(|ρ|, 1/4), and whether that is |ρ|, as the number 0 or 1, written with operators.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from indian_core.dynamics import StepCoefficients, displacement, mixed_gradient, next_velocity
 from indian_core.hyperparameters import check_shape
 from indian_core.norms import NormCoefficients, accumulate, preconditioned, scale
+from indian_jax.coefficients import Packed
 
 __all__ = ["Leaf", "LeafStep", "inexact_dtype", "step_leaf", "working_dtype"]
 
@@ -42,8 +43,8 @@ class LeafStep:
 def step_leaf(
     path: Any,
     leaf: Leaf,
-    coefficients_in: Callable[[Any], StepCoefficients],
-    norm_in: Callable[[Any], NormCoefficients],
+    coefficients_in: Callable[[Any], Packed[StepCoefficients]],
+    norm_in: Callable[[Any], Packed[NormCoefficients]],
 ) -> LeafStep:
     """Take the step of one leaf.
 
@@ -66,28 +67,41 @@ def step_leaf(
         check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(leaf.theta), jnp.shape(leaf.velocity))
     dtype = working_dtype(leaf.gradient, leaf.velocity, 0.0 if leaf.accumulator is None else leaf.accumulator)
     real = jnp.finfo(dtype).dtype
+    # In a jitted step, equal leaves are traced and lowered once; elsewhere, every other number would be compiled anew.
+    step = _jitted_step if isinstance(leaf.velocity, jax.core.Tracer) else _step
+    return LeafStep(*step(dtype, leaf, coefficients_in(real), None if leaf.accumulator is None else norm_in(real)))
+
+
+def _step(
+    dtype: Any, leaf: Leaf, coefficients: Packed[StepCoefficients], norm: Packed[NormCoefficients] | None
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """The displacement, the new velocity and the new accumulator of a leaf, computed in a dtype."""
+    real = jnp.finfo(dtype).dtype
     theta = None if leaf.theta is None else jnp.asarray(leaf.theta, dtype)
     g, m, v = jnp.asarray(leaf.gradient, dtype), jnp.asarray(leaf.velocity, dtype), leaf.accumulator
-    c = coefficients_in(real)
+    c, n = coefficients.unpacked(), None if norm is None else norm.unpacked()
 
     def in_norm(accumulator: Any) -> jax.Array:
-        if accumulator is None:
+        if n is None:
             return g
         # The root has no derivative at 0, where a coordinate has never had a gradient.
         positive = accumulator.astype(real) + jnp.finfo(real).tiny
-        return preconditioned(g, scale(positive, norm_in(real), jnp))
+        return preconditioned(g, scale(positive, n, jnp))
 
-    if v is not None:
+    if n is not None:
         size = jnp.abs(g) if jnp.iscomplexobj(g) else g
-        v = accumulate(v.astype(real), size, norm_in(real)).astype(v.dtype)
+        v = accumulate(v.astype(real), size, n).astype(v.dtype)
     direction = in_norm(v)
     mixed = _mixed_gradient(theta, m, direction, c)
     next_m = next_velocity(theta, m, mixed, c).astype(leaf.velocity.dtype)
-    if v is not None and mixed is direction:
+    if n is not None and mixed is direction:
         mixed = in_norm(_read_back(v))
     # From the velocity as it is kept: for one that is not rounded yet, XLA would keep a copy of the old one.
     step = displacement(theta, None, next_m.astype(dtype), mixed, c)
-    return LeafStep(step.astype(inexact_dtype(leaf.gradient)), next_m, v)
+    return step.astype(inexact_dtype(leaf.gradient)), next_m, v
+
+
+_jitted_step = jax.jit(_step, static_argnames="dtype")
 
 
 @jax.jit

@@ -328,25 +328,57 @@ def test_traced_rate_follows_the_reference_around_alpha_gamma_1(quadratic, produ
     np.testing.assert_allclose(psi, expected.phase[-1], rtol=1e-12, atol=1e-12 * np.abs(expected.theta).max())
 
 
-def test_leaves_of_one_shape_share_a_conditional_in_the_lowered_program():
-    tx = indian(optax.cosine_decay_schedule(0.1, 100))
+@pytest.mark.parametrize("kind", ["number", "schedule of Optax", "RMSProp norm"])
+def test_leaves_of_one_shape_are_lowered_once(kind):
+    tx = STEPS[kind](0.1)
 
-    def conditionals(leaves):
+    def operations(leaves):
         params = [jnp.ones((2, 3))] * leaves
-        return jax.jit(tx.update).lower(params, tx.init(params)).as_text().count("stablehlo.case")
+        program = jax.jit(tx.update).lower(params, tx.init(params), params).as_text()
+        return re.findall(r"stablehlo\.(?:add|multiply|case)", program)
 
-    assert conditionals(20) == conditionals(2) > 0
+    assert operations(20) == operations(2)
 
 
-def test_leaves_of_one_shape_share_their_kernels():
-    # XLA compiles equal kernels once. They are equal if they take their arguments in the same order.
+def kernels(kind):
+    """The shape of the result and the body of every kernel of a step of ten equal leaves, without names."""
     params = [jnp.ones((ROWS, COLUMNS))] * 10
-    tx = indian(0.1)
+    tx = STEPS[kind](0.1)
     program = jit_step(tx).lower(params, tx.init(params), params).compile().as_text()
-    kernels = re.findall(r"^%fused_computation\S* \((.*?)\) -> .*?\{(.*?)^\}", program, re.DOTALL | re.MULTILINE)
-    bodies = {re.sub(r"%[\w.-]+|, metadata=\{.*?\}", "", body) for _, body in kernels}
-    assert len(kernels) == 21
-    assert len(bodies) == 3
+    found = re.findall(r"^%fused_computation\S* \(.*?\) -> (\S+) \{(.*?)^\}", program, re.DOTALL | re.MULTILINE)
+    return [(shape, re.sub(r"%[\w.-]+|, metadata=\{.*?\}", "", body)) for shape, body in found]
+
+
+# Each leaf has a kernel for every array that the step writes. Scalars that have one are the count and, if they are there,
+# the schedule, 1/ρ and the bias correction of the norm.
+@pytest.mark.parametrize(
+    ("kind", "arrays", "scalars"),
+    [("number", 2, 1), ("schedule", 2, 3), ("RMSProp norm", 3, 2), ("RMSProp norm, schedule", 3, 4)],
+)
+def test_leaves_of_one_shape_share_their_kernels(kind, arrays, scalars):
+    # XLA compiles equal kernels once. They are equal if they take their arguments in the same order.
+    found = kernels(kind)
+    assert len(found) == 10 * arrays + scalars
+    assert len(set(found)) == arrays + scalars
+
+
+def test_long_formulas_of_coefficients_are_not_compiled_with_every_leaf():
+    bodies = [body for shape, body in kernels("injected") if shape == f"f32[{ROWS},{COLUMNS}]"]
+    assert len(bodies) == 30
+    assert not re.search(r" (?:divide|subtract|abs)\(", "".join(bodies))
+
+
+def test_eager_steps_compile_nothing_for_other_numbers(params, caplog):
+    rates = iter([0.1, 0.1, 0.2, 0.3])
+    tx = indian(lambda count: next(rates), 0.5, 0.1)
+    state = tx.init(params)
+    for _ in range(2):
+        updates, state = tx.update(params, state)
+    with jax.log_compiles():
+        for _ in range(2):
+            updates, state = tx.update(params, state)
+    assert not caplog.records
+    jax.block_until_ready(updates)
 
 
 def test_traced_step_is_exact_where_the_post_form_alone_is_not(relative_difference):
