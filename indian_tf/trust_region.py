@@ -47,7 +47,8 @@ class TrustRegion(keras.optimizers.Optimizer):
     Args:
         norm: The shape of the ellipsoid: ``"rmsprop"``, ``"adagrad"``, or None for a ball.
         curvature: ``"hessian"``; ``"gauss_newton"``, for which a loss function returns the pair of the loss and the
-            output that it is a function of; or ``"none"`` for the first-order method.
+            output that it is a function of, a tensor or a structure of tensors; or ``"none"`` for the first-order
+            method.
         subproblem: How the step is found: ``"steihaug"``, conjugate gradients, or ``"lanczos"``, which costs about
             twice as many products and escapes saddles.
         radius: Δ₀ > 0, the first radius. The default is the paper's; for runs of some hundred steps try 0.1.

@@ -51,7 +51,8 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
     The graph of the loss lives as long as the model's ``product`` does.
 
     Args:
-        returned: The loss; for ``"gauss_newton"`` the pair of the loss and the output that it is a function of.
+        returned: The loss; for ``"gauss_newton"`` the pair of the loss and the output that it is a function of, a
+            tensor or a list of tensors.
         layout: Of the parameters.
         curvature: ``"hessian"``, ``"gauss_newton"`` or ``"none"``.
 
@@ -97,7 +98,7 @@ def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) ->
 
 def _hessian(gradient: Tensor, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
     """v ↦ ∇²L v: the gradient, differentiated once more."""
-    return lambda vector: layout.vector(_vector_jacobian(gradient, layout.params, vector))
+    return lambda vector: layout.vector(_vector_jacobian([gradient], layout.params, [vector]))
 
 
 def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
@@ -105,32 +106,47 @@ def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Te
 
     Jv is the derivative of Jᵀu, which is linear in u, with respect to u.
     """
-    if not (_is_floating(output) and output.requires_grad):
+    outputs = list(output) if isinstance(output, (list, tuple)) else [output]
+    if not (outputs and all(_is_floating(each) and each.requires_grad for each in outputs)):
         raise TypeError("closure must return as output a tensor of a floating dtype that depends on the parameters")
-    (slope,) = torch.autograd.grad(loss, [output], create_graph=True, allow_unused=True)
-    if slope is None:
+    slopes = torch.autograd.grad(loss, outputs, create_graph=True, allow_unused=True)
+    if all(slope is None for slope in slopes):
         raise ValueError("closure must return a loss that depends on the output that it returns")
-    dual = torch.zeros_like(output, requires_grad=True)
-    pulled = layout.vector(_vector_jacobian(output, layout.params, dual, create_graph=True))
+    duals = [torch.zeros_like(each, requires_grad=True) for each in outputs]
+    pulled = layout.vector(_vector_jacobian(outputs, layout.params, duals, create_graph=True))
 
     def product(vector: Tensor) -> Tensor:
-        (pushed,) = _vector_jacobian(pulled, [dual], vector)
+        pushed = _vector_jacobian([pulled], duals, [vector])
         # A loss that is linear in the output has no curvature.
-        (bent,) = _vector_jacobian(slope, [output], pushed)
-        return layout.vector(_vector_jacobian(output, layout.params, bent))
+        bent = _vector_jacobian(slopes, outputs, pushed)
+        return layout.vector(_vector_jacobian(outputs, layout.params, bent))
 
     return product
 
 
 def _vector_jacobian(
-    output: Tensor, inputs: Sequence[Tensor], vector: Tensor | None, *, create_graph: bool = False
+    outputs: Sequence[Tensor | None],
+    inputs: Sequence[Tensor],
+    vectors: Sequence[Tensor | None],
+    *,
+    create_graph: bool = False,
 ) -> Sequence[Tensor | None]:
-    """vᵀ ∂output/∂inputs; None for zeros, as a vector and as a result."""
-    if vector is None or not output.requires_grad:
+    """Σ vᵀ ∂output/∂inputs over the outputs; None for zeros, as an output, as a vector and as a result."""
+    pairs = [
+        (output, vector)
+        for output, vector in zip(outputs, vectors, strict=True)
+        if output is not None and output.requires_grad and vector is not None
+    ]
+    if not pairs:
         return [None] * len(inputs)
     try:
         return torch.autograd.grad(
-            output, inputs, vector, retain_graph=True, create_graph=create_graph, allow_unused=True
+            [output for output, _ in pairs],
+            inputs,
+            [vector for _, vector in pairs],
+            retain_graph=True,
+            create_graph=create_graph,
+            allow_unused=True,
         )
     except RuntimeError as error:
         operation = _without_second_derivative(error)

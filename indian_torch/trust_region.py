@@ -53,7 +53,7 @@ class TrustRegion(TrustRegionState):
         params: Parameters or parameter groups, of dtype float32 or float64, on one device.
         norm: The shape of the ellipsoid: ``"rmsprop"``, ``"adagrad"``, or None for a ball.
         curvature: ``"hessian"``; ``"gauss_newton"``, for which the closure returns the pair of the loss and the output
-            that it is a function of; or ``"none"`` for the first-order method.
+            that it is a function of, a tensor or a list of tensors; or ``"none"`` for the first-order method.
         subproblem: How the step is found: ``"steihaug"``, conjugate gradients, or ``"lanczos"``, which costs about
             twice as many products and escapes saddles.
         radius: Δ₀ > 0, the first radius. The default is the paper's; for runs of some hundred steps try 0.1.

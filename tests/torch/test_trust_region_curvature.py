@@ -112,6 +112,23 @@ def test_products_are_those_of_the_matrix(loss: Callable[[Tensor, Tensor], Tenso
     torch.testing.assert_close(local.gradient, torch.func.grad(lambda w: loss(output_at(w), target))(w))
 
 
+def test_gauss_newton_products_of_several_outputs_are_those_of_all_of_them_in_one() -> None:
+    torch.manual_seed(0)
+    model, x, vector = multilayer(), torch.randn(6, 4), None
+    layout = FlatLayout(list(model.parameters()))
+    products = []
+    for parts in (1, 3):
+        outputs = [part.clone() for part in model(x).chunk(parts, dim=1)]
+        loss = cross_entropy(torch.cat(outputs, dim=1), torch.arange(6) % 3)
+        # Of the last one the loss is no function.
+        returned = (loss, [*outputs, model(x)] if parts > 1 else outputs[0])
+        local = differentiate(returned, layout, "gauss_newton")
+        vector = torch.randn_like(local.gradient) if vector is None else vector
+        assert local.product is not None
+        products.append(local.product(vector))
+    torch.testing.assert_close(products[0], products[1])
+
+
 def test_gauss_newton_of_a_loss_that_is_linear_in_the_output_has_no_curvature() -> None:
     model = torch.nn.Linear(2, 1)
     optimizer = TrustRegion(model.parameters(), curvature="gauss_newton", norm=None, radius=0.5)
@@ -236,6 +253,8 @@ def test_an_error_at_the_trial_point_leaves_the_parameters() -> None:
         (lambda x: x.sum(), TypeError, r"must return the pair \(loss, output\) .*, got Tensor"),
         (lambda x: (x.sum(), x.detach()), TypeError, "closure must return as output a tensor"),
         (lambda x: (x.sum(), 1.0), TypeError, "closure must return as output a tensor"),
+        (lambda x: (x.square().sum(), [x, 1.0]), TypeError, "closure must return as output a tensor"),
+        (lambda x: (x.square().sum(), []), TypeError, "closure must return as output a tensor"),
         (lambda x: (x.square().sum(), x * 2), ValueError, "a loss that depends on the output that it returns"),
         (
             lambda x: (x.square().sum(), x.square()),
@@ -243,7 +262,7 @@ def test_an_error_at_the_trial_point_leaves_the_parameters() -> None:
             "a loss that depends on the output that it returns",
         ),
     ],
-    ids=["no_pair", "detached", "number", "unused", "another"],
+    ids=["no_pair", "detached", "number", "number_in_list", "empty_list", "unused", "another"],
 )
 def test_what_a_gauss_newton_closure_must_not_return(
     returned: Callable[[Tensor], Any], error: type[Exception], message: str
