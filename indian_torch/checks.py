@@ -30,6 +30,8 @@ def checked(group: dict[str, Any]) -> dict[str, Any]:
             raise RuntimeError(f"{name} must be False or None where {other} is True, got True")
     for name in ("velocity_dtype", "norm_dtype"):
         dtype = group[name]
-        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise TypeError(f"{name} must be a floating torch.dtype or None, got {dtype!r}")
+        # PyTorch has no arithmetic for those of 8 bits.
+        right = isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1
+        if not (dtype is None or right):
+            raise TypeError(f"{name} must be a floating torch.dtype of 16 bits or more, or None, got {dtype!r}")
     return group | {name: number for name, number in numbers.items() if not isinstance(group[name], Tensor)}

@@ -47,9 +47,9 @@ for _name in ("maximize", "differentiable", "capturable"):
 for _name in ("foreach", "fused"):
     BAD += [(_name, v, TypeError, f"{_OPTIONAL_FLAG}, got {v!r} of type {type(v).__name__}") for v in (0, "no")]
 BAD += [
-    (name, v, TypeError, f"a floating torch.dtype or None, got {v!r}")
+    (name, v, TypeError, f"a floating torch.dtype of 16 bits or more, or None, got {v!r}")
     for name in ("velocity_dtype", "norm_dtype")
-    for v in (torch.int32, torch.complex64, "float32", np.float32)
+    for v in (torch.int32, torch.complex64, torch.float8_e5m2, "float32", np.float32)
 ]
 _NORM = "'rmsprop', 'adagrad' or None"
 BAD += [("norm", v, TypeError, f"{_NORM}, got {v!r} of type {type(v).__name__}") for v in (2, True, torch.ones(1))]
