@@ -10,6 +10,7 @@
 - `indian_core.trust_region`: the ellipsoidal trust region;
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
 - `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
+- `indian_core.proximal`: a move and a decay at once, for primitives that fuse them;
 - `indian_core.reference`: the plain NumPy loops that the adapters are tested against.
 """
 

@@ -20,11 +20,11 @@ import numpy
 
 __all__ = [
     "NORMS",
-    "AdaGradStep",
+    "BareRoot",
     "NormCoefficients",
     "accumulate",
     "adagrad",
-    "adagrad_step",
+    "bare_root",
     "dual_norm",
     "euclidean",
     "inner_product",
@@ -129,41 +129,36 @@ def adagrad(epsilon: Scalar) -> NormCoefficients:
     return NormCoefficients(accumulator=1.0, square=1.0, root=1.0, epsilon=epsilon)
 
 
-class AdaGradStep(NamedTuple):
-    """A norm at one step as AdaGrad accumulates and scales, which some libraries have as one operation.
+class BareRoot(NamedTuple):
+    """A⁻¹ at one step with a root that has no factor, which some libraries have as one operation.
 
-    With h = ``gradient`` g::
+    With v⁺ from `accumulate`::
 
-        v⁺   = accumulator v + h²
-        A⁻¹g = multiple h / (√v⁺ + epsilon)
+        A⁻¹g = multiple g / (√v⁺ + epsilon)
 
     Attributes:
-        accumulator: σ for RMSProp, 1 for AdaGrad.
-        gradient: √(1 − σ) for RMSProp, 1 for AdaGrad.
-        multiple: What is left of the norm's scale.
+        multiple: 1/root; for the Euclidean norm, which has no root, A⁻¹ itself.
         epsilon: ε on the scale of √v⁺.
     """
 
-    accumulator: Scalar
-    gradient: Scalar
     multiple: Scalar
     epsilon: Scalar
 
 
-def adagrad_step(coefficients: NormCoefficients, xp: Any = numpy) -> AdaGradStep:
-    """The norm written as AdaGrad's.
+def bare_root(coefficients: NormCoefficients) -> BareRoot:
+    """The norm with the factor of its root taken out.
 
     Args:
-        coefficients: Of RMSProp or AdaGrad.
-        xp: Namespace of their ``square``, if that is an array.
+        coefficients: Of this step.
 
     Example:
-        >>> adagrad_step(rmsprop(1, decay=0.75, epsilon=1.0)).gradient
-        0.5
+        >>> bare_root(rmsprop(1, decay=0.75, epsilon=1.0))
+        BareRoot(multiple=0.5, epsilon=0.5)
     """
     c = coefficients
-    gradient = _function("sqrt", c.square, xp)
-    return AdaGradStep(c.accumulator, gradient, multiple=1 / (c.root * gradient), epsilon=c.epsilon / c.root)
+    if _has_no_root(c):
+        return BareRoot(multiple=1 / c.epsilon, epsilon=0.0)
+    return BareRoot(multiple=1 / c.root, epsilon=c.epsilon / c.root)
 
 
 def accumulate(accumulator: Array, gradient: Array, coefficients: NormCoefficients) -> Array:
@@ -194,7 +189,7 @@ def scale(accumulator: Array | None, coefficients: NormCoefficients, xp: Any = n
         1.5
     """
     c = coefficients
-    if isinstance(c.root, int | float) and c.root == 0:
+    if _has_no_root(c):
         return c.epsilon
     return c.root * _function("sqrt", accumulator, xp) + c.epsilon
 
@@ -243,6 +238,11 @@ def dual_norm(gradient: Array, diagonal: Array = 1.0, xp: Any = numpy) -> Scalar
         5.0
     """
     return _function("sqrt", inner_product(gradient, preconditioned(gradient, diagonal), 1.0, xp), xp)
+
+
+def _has_no_root(coefficients: NormCoefficients) -> bool:
+    """Whether the norm is the Euclidean."""
+    return isinstance(coefficients.root, int | float) and coefficients.root == 0
 
 
 def _function(name: str, argument: Any, xp: Any) -> Any:

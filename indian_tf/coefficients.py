@@ -1,13 +1,15 @@
 """The coefficients of one step, of all variables."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from indian_core.dynamics import StepCoefficients
 from indian_core.norms import NormCoefficients
+from indian_tf import in_place
 
 __all__ = ["Coefficients", "CoefficientsOfAll"]
 
@@ -30,35 +32,32 @@ class CoefficientsOfAll:
     Computed for all variables at once, since without a compiler each operation on a number takes its time.
 
     Args:
-        compute: The coefficients for a step size, the numbers of steps taken before, and with weight decay or without.
         learning_rate: γ of this step.
         steps: The number of steps that each variable has taken, a vector of integers.
     """
 
-    def __init__(self, compute: Callable[[Any, Any, bool], Coefficients], learning_rate: Any, steps: Any) -> None:
-        self._compute = compute
+    def __init__(self, learning_rate: Any, steps: Any) -> None:
         self._learning_rate = learning_rate
         self._steps = steps
         self._of_all = functools.cache(self._compute_all)
 
-    def __call__(self, index: int, dtype: str, *, decays: bool) -> Coefficients:
-        """Those of one variable.
+    def __call__(self, compute: Callable[[Any, Any, bool], Any], index: int, dtype: str, *, decays: bool) -> Any:
+        """Those of one variable, as named tuples.
 
         Args:
+            compute: Those of many, for a step size, the numbers of steps taken before, and with weight decay or not.
             index: Of the variable.
             dtype: What they are computed in.
             decays: Whether the variable decays.
         """
-        step, norm = self._of_all(dtype, decays)
-        return Coefficients(
-            StepCoefficients(*(_entry(c, index) for c in step)), NormCoefficients(*(_entry(c, index) for c in norm))
-        )
+        vectors, entries = self._of_all(compute, dtype, decays)
+        return keras.tree.pack_sequence_as(vectors, [_entry(c, index) for c in entries])
 
-    def _compute_all(self, dtype: str, decays: bool) -> tuple[Sequence[Any], Sequence[Any]]:
-        step, norm = self._compute(
-            ops.convert_to_tensor(self._learning_rate, dtype), ops.cast(self._steps, dtype), decays
-        )
-        return [_split(c) for c in step], [_split(c) for c in norm]
+    def _compute_all(self, compute: Callable[[Any, Any, bool], Any], dtype: str, decays: bool) -> tuple[Any, list[Any]]:
+        # Read now, or TensorFlow would read the variable wherever a coefficient is used.
+        learning_rate = in_place.read(ops.convert_to_tensor(self._learning_rate, dtype), dtype)
+        vectors = compute(learning_rate, ops.cast(self._steps, dtype), decays)
+        return vectors, [_split(c) for c in keras.tree.flatten(vectors)]
 
 
 def _split(coefficient: Any) -> Any:

@@ -1,5 +1,6 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
+import functools
 from typing import Any
 
 import keras
@@ -94,10 +95,12 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, Torc
         kept = [array for array in (variable, velocity, accumulator) if array is not None]
         # In bfloat16, 1 − αγ would be 1.
         dtype = at_least_float32(*(array.dtype for array in kept))
-        coefficients = learning_rate(index, dtype, decays=self._decays(index))
+        coefficients_by = functools.partial(learning_rate, index=index, dtype=dtype, decays=self._decays(index))
         if _BACKEND == "tensorflow" and tensorflow_step.is_right(*kept):
-            tensorflow_step.take(variable, velocity, accumulator, ops.cast(gradient, dtype), coefficients)
+            rates = coefficients_by(self._rates)
+            tensorflow_step.take(variable, velocity, accumulator, ops.cast(gradient, dtype), rates)
         else:
+            coefficients = coefficients_by(self._coefficients)
             recorded_step.take(variable, velocity, accumulator, gradient, coefficients, dtype)
 
     def _coefficients(self, learning_rate: Any, steps: Any, decays: bool) -> Coefficients:
@@ -112,11 +115,16 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, Torc
         )
         return Coefficients(step, norm_coefficients(self.norm, steps + 1, self.norm_decay, self.norm_epsilon, ops))
 
+    def _rates(self, learning_rate: Any, steps: Any, decays: bool) -> Any:
+        """The same for the operations of TensorFlow."""
+        weight_decay = float(self.weight_decay) if decays else 0.0
+        return tensorflow_step.rates(self._coefficients(learning_rate, steps, decays), weight_decay)
+
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
         if _BACKEND != "torch":
             # Keras hands on to each `update_step` what it is given for the learning rate.
-            learning_rate = CoefficientsOfAll(self._coefficients, learning_rate, self._steps)
+            learning_rate = CoefficientsOfAll(learning_rate, self._steps)
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         moved = np.zeros(len(self._velocities), dtype="int32")
         moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1

@@ -71,15 +71,16 @@ def test_the_preconditioned_gradient_is_the_step_of_the_optimizer_of_that_name(
         np.testing.assert_allclose(before - theta, step, rtol=1e-11)
 
 
-@pytest.mark.parametrize("name", NORMS)
-def test_a_norm_written_as_that_of_adagrad_gives_the_same(name: str, gradients: np.ndarray) -> None:
+@pytest.mark.parametrize("name", [None, *NORMS])
+def test_a_norm_with_a_bare_root_gives_the_same(name: str | None, gradients: np.ndarray) -> None:
     accumulator = np.zeros(7)
-    for count, (gradient, diagonal) in enumerate(zip(gradients, diagonals(name, gradients), strict=True), start=1):
-        step = norms.adagrad_step(norms.norm_coefficients(name, count, 0.9, 1e-3))
-        scaled = step.gradient * gradient
-        accumulator = step.accumulator * accumulator + scaled**2
-        actual = step.multiple * scaled / (np.sqrt(accumulator) + step.epsilon)
-        np.testing.assert_allclose(actual, gradient / diagonal, rtol=1e-13)
+    for count, gradient in enumerate(gradients, start=1):
+        coefficients = norms.norm_coefficients(name, count, 0.9, 1e-3)
+        accumulator = norms.accumulate(accumulator, gradient, coefficients)
+        root = norms.bare_root(coefficients)
+        divisor = 1.0 if name is None else np.sqrt(accumulator) + root.epsilon
+        expected = gradient / norms.scale(accumulator, coefficients)
+        np.testing.assert_allclose(root.multiple * gradient / divisor, expected, rtol=1e-13)
 
 
 @given(

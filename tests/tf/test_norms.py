@@ -45,6 +45,12 @@ def test_steps_in_a_norm_follow_the_phase_form(
 
 
 @pytest.mark.usefixtures("float64")
+def test_a_norm_without_memory_follows_the_phase_form(assert_follows_reference):
+    options = {"alpha": 0.5, "beta": 0.1, "norm": "rmsprop", "norm_decay": 0.0, "norm_epsilon": 0.01}
+    assert_follows_reference(INDIAN(learning_rate=0.1, **options), step_size=0.1, steps=5, rtol=1e-11, **options)
+
+
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("options", [{}, {"alpha": 0.5, "beta": 0.3, "norm_decay": 0.5, "weight_decay": None}], ids=str)
 def test_innaprop_follows_the_published_rule(trajectory, options):
     optimizer = INNAprop(learning_rate=PowerDecay(0.1), **options)

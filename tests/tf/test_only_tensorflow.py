@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from indian_core.reference import PhaseForm
-from indian_tf import INDIAN
+from indian_tf import INDIAN, INNAprop, tensorflow_step
 
 
 def _loss(model, data):
@@ -43,6 +43,40 @@ def test_a_training_loop_with_a_tape(new_model, data, decorate, norm):
     assert losses[-1] < losses[0]
     for variable, form in zip(model.trainable_variables, forms, strict=True):
         np.testing.assert_allclose(variable.numpy(), form.theta, atol=2e-6 if norm is None else 1e-5)
+
+
+def _in_graph(optimizer, dtype):
+    variable, gradient = keras.Variable([1.0, -2.0, 0.5], dtype=dtype), tf.constant([0.1, 0.2, -0.3], dtype)
+    optimizer.build([variable])
+    step = tf.function(lambda: optimizer.apply([gradient], [variable]))
+    for _ in range(3):
+        step()
+    graph = step.get_concrete_function().graph
+    return variable.numpy(), [operation.type for operation in graph.get_operations()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_device_without_proximal_steps_takes_the_same_steps(monkeypatch, dtype):
+    expected, operations = _in_graph(INNAprop(0.1, weight_decay=0.5), dtype)
+    assert operations.count("ResourceApplyProximalGradientDescent") == 2
+    monkeypatch.setattr(tensorflow_step, "_is_on_cpu", lambda variable: False)
+    actual, operations = _in_graph(INNAprop(0.1, weight_decay=0.5), dtype)
+    assert "ResourceApplyProximalGradientDescent" not in operations
+    np.testing.assert_allclose(actual, expected, rtol=1e-6 if dtype == "float32" else 1e-14)
+
+
+def test_a_graph_computes_the_coefficients_of_many_variables_at_once():
+    def operations(count):
+        optimizer, variables = INNAprop(0.1), [keras.Variable([1.0, 2.0]) for _ in range(count)]
+        optimizer.build(variables)
+        gradients = [tf.constant([1.0, 2.0])] * count
+        graph = tf.function(lambda: optimizer.apply(gradients, variables)).get_concrete_function().graph
+        # Without what only hands on, holds a constant, or stands for an argument.
+        handed_on = ("Const", "Identity", "IdentityN", "NoOp", "Placeholder")
+        return sum(operation.type not in handed_on for operation in graph.get_operations())
+
+    # θ and m read, m decays, θ decays and moves by m, m shrinks: 6; v: 2; the gradient in its norm: 2.
+    assert operations(7) - operations(3) == 4 * 10
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

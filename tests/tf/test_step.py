@@ -39,6 +39,11 @@ def test_initial_speed_and_weight_decay_follow_the_phase_form(assert_follows_ref
     assert_follows_reference(INDIAN(learning_rate=0.05, **options), step_size=0.05, **options)
 
 
+def test_a_decay_that_leaves_nothing_of_a_variable_leaves_its_velocity(assert_follows_reference):
+    options = {"alpha": 0.3, "beta": 0.7, "weight_decay": 2.0}
+    assert_follows_reference(INDIAN(learning_rate=0.5, **options), step_size=0.5, steps=5, **options)
+
+
 def test_weight_decay_of_none_is_no_decay(assert_follows_reference):
     assert_follows_reference(INDIAN(learning_rate=0.05, weight_decay=None), step_size=0.05, weight_decay=0.0)
 
