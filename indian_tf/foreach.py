@@ -1,9 +1,5 @@
 """The steps of many variables at once, as the PyTorch adapter takes them. Only that backend loads this."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import TypeAlias
-
 import torch
 from torch import Tensor
 
@@ -16,30 +12,22 @@ from indian_torch.pieces import pieces_of_lists
 
 __all__ = ["step_together"]
 
-_Variable: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
-"""θ, g, m and, in a norm, v."""
-
 
 @torch.no_grad()
-def step_together(steps: Iterable[tuple[Coefficients, Tensor, Tensor, Tensor | None, Tensor]]) -> None:
-    """Take one step of each variable, those of equal coefficients together.
+def step_together(coefficients: Coefficients, columns: tuple[list[Tensor], ...]) -> None:
+    """Take one step of each variable of some that have the same coefficients and the same dtypes.
 
     Args:
-        steps: For each variable its coefficients, Python numbers in pre form; θ, m and in a norm v, updated in place;
-            and g.
+        coefficients: Python numbers, in pre form.
+        columns: The θ, g, m and, in a norm, v of the variables; all but g are updated in place.
     """
-    groups: defaultdict[tuple[Coefficients, bool], list[_Variable]] = defaultdict(list)
-    for coefficients, theta, velocity, accumulator, gradient in steps:
-        tensors = (theta, gradient, velocity) if accumulator is None else (theta, gradient, velocity, accumulator)
-        # In 16 bits the operations for many tensors would round after each, and they take but one dtype.
-        is_plain = theta.dtype.itemsize >= 4 and len({tensor.dtype for tensor in tensors}) == 1
-        groups[coefficients, is_plain].append(tensors)
-    for ((step, norm), is_plain), variables in groups.items():
-        columns = tuple(list(column) for column in zip(*variables, strict=True))
-        if is_plain:
-            _step_plainly(step, norm, columns)
-        else:
-            _step_one_by_one(step, norm, columns)
+    step, norm = coefficients
+    dtype, *others = {column[0].dtype for column in columns}
+    # In 16 bits the operations for many tensors would round after each, and they take but one dtype.
+    if not others and dtype.itemsize >= 4:
+        _step_plainly(step, norm, columns)
+    else:
+        _step_one_by_one(step, norm, columns)
 
 
 def _step_plainly(step: StepCoefficients, norm: NormCoefficients, columns: tuple[list[Tensor], ...]) -> None:

@@ -1,6 +1,6 @@
 """How steps are taken on the PyTorch backend: of all variables in a few calls, and in place."""
 
-import functools
+from collections import defaultdict
 from typing import Any
 
 import keras
@@ -26,19 +26,19 @@ class TorchSteps(keras.optimizers.Optimizer):
         if _BACKEND != "torch":
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        steps = self._steps.value.tolist()
-        coefficients = functools.cache(functools.partial(self._coefficients, float(learning_rate)))
-        indices = [self._get_variable_index(variable) for variable in trainable_variables]
-        foreach.step_together(
-            (
-                coefficients(steps[index], self._decays(index)),
-                variable.value,
-                self._velocities[index].value,
-                None if self._accumulators[index] is None else self._accumulators[index].value,
-                ops.convert_to_tensor(gradient),
-            )
-            for gradient, variable, index in zip(grads, trainable_variables, indices, strict=True)
-        )
+        counts = self._steps.value.tolist()
+        groups = defaultdict(list)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            index = self._get_variable_index(variable)
+            velocity, accumulator = self._velocities[index], self._accumulators[index]
+            g = gradient if isinstance(gradient, torch.Tensor) else ops.convert_to_tensor(gradient)
+            tensors = [variable.value, g, velocity.value]
+            if accumulator is not None:
+                tensors.append(accumulator.value)
+            groups[counts[index], self._decays(index), *[tensor.dtype for tensor in tensors]].append(tensors)
+        for (count, decays, *_), rows in groups.items():
+            coefficients = self._coefficients(float(learning_rate), count, decays)
+            foreach.step_together(coefficients, tuple(map(list, zip(*rows, strict=True))))
 
     def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
         """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
