@@ -194,12 +194,12 @@ def check_number(name: str, value: Any, allowed: Range) -> float:
     return float(number)
 
 
-def check_whole_number(name: str, value: Any) -> None:
-    """Raise an error unless ``value``, the argument ``name``, is an integer >= 0.
+def check_whole_number(name: str, value: Any, *, minimum: int = 0) -> None:
+    """Raise an error unless ``value``, the argument ``name``, is an integer >= ``minimum``.
 
     Raises:
         TypeError: ``value`` is not an integer.
-        ValueError: ``value`` is negative.
+        ValueError: ``value`` is too small.
 
     Example:
         >>> check_whole_number("warmup_steps", -1)
@@ -208,9 +208,9 @@ def check_whole_number(name: str, value: Any) -> None:
         ValueError: warmup_steps must be an integer >= 0, got -1
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer >= 0, got {value!r} of type {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
+        raise TypeError(f"{name} must be an integer >= {minimum}, got {value!r} of type {type(value).__name__}")
+    if value < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}")
 
 
 def check_flag(name: str, value: Any, *, optional: bool = False) -> None:

@@ -115,9 +115,7 @@ def check(hyperparameters: Hyperparameters) -> Hyperparameters:
     numbers: dict[str, Any] = {
         name: check_number(name, getattr(given, name), allowed) for name, allowed in RANGES.items()
     }
-    check_whole_number("max_iterations", given.max_iterations)
-    if given.max_iterations < 1:
-        raise ValueError(f"max_iterations must be an integer >= 1, got {given.max_iterations!r}")
+    check_whole_number("max_iterations", given.max_iterations, minimum=1)
     for lower, upper in (("radius", "max_radius"), ("accept_ratio", "expand_ratio")):
         if numbers[lower] > numbers[upper]:
             raise ValueError(f"{lower} must be at most {upper} = {numbers[upper]!r}, got {numbers[lower]!r}")

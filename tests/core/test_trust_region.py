@@ -264,7 +264,7 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("norm_decay", 1.0, ValueError, "norm_decay must be a number in [0, 1), got 1.0"),
     ("norm_epsilon", 0.0, ValueError, "norm_epsilon must be a finite number > 0, got 0.0"),
     ("max_iterations", 0, ValueError, "max_iterations must be an integer >= 1, got 0"),
-    ("max_iterations", 1.0, TypeError, "max_iterations must be an integer >= 0, got 1.0 of type float"),
+    ("max_iterations", 1.0, TypeError, "max_iterations must be an integer >= 1, got 1.0 of type float"),
     ("norm", "adam", ValueError, "norm must be 'rmsprop', 'adagrad' or None, got 'adam'"),
     ("norm", 2, TypeError, "norm must be 'rmsprop', 'adagrad' or None, got 2 of type int"),
     ("curvature", None, TypeError, "curvature must be 'hessian', 'gauss_newton' or 'none', got None of type NoneType"),
