@@ -349,7 +349,7 @@ def kernels(kind):
     return [(shape, re.sub(r"%[\w.-]+|, metadata=\{.*?\}", "", body)) for shape, body in found]
 
 
-# Each leaf has a kernel for every array that the step writes. Scalars that have one are the count and, if they are there,
+# Each leaf has a kernel for every array that the step writes. The scalars that have one are the count and, if needed,
 # the schedule, 1/ρ and the bias correction of the norm.
 @pytest.mark.parametrize(
     ("kind", "arrays", "scalars"),
