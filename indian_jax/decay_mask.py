@@ -31,8 +31,8 @@ def check_mask(mask: Mask | None) -> None:
             )
 
 
-def decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) -> Any:
-    """A tree like ``updates`` that says which leaves decay; all, where ``mask`` is None.
+def decay_mask(mask: Mask | None, params: optax.Params) -> Any:
+    """A tree like ``params`` that says which leaves decay; all, where ``mask`` is None.
 
     Raises:
         TypeError: The function ``mask`` returns anything but a tree of bools.
@@ -44,11 +44,11 @@ def decay_mask(mask: Mask | None, params: optax.Params, updates: optax.Updates) 
         mask = mask(params)
         check_mask(mask)
     try:
-        return jax.tree.broadcast(mask, updates, is_leaf=is_none)
+        return jax.tree.broadcast(mask, params, is_leaf=is_none)
     except ValueError as error:
         raise ValueError(
-            f"mask must have the structure of the gradients, {jax.tree.structure(updates)}, or a prefix of it, "
-            f"got {jax.tree.structure(mask)}; {first_difference(mask, updates)}"
+            f"mask must have the structure of the parameters, {jax.tree.structure(params)}, or a prefix of it, "
+            f"got {jax.tree.structure(mask)}; {first_difference(mask, params)}"
         ) from error
 
 

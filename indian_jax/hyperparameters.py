@@ -31,9 +31,16 @@ def scheduled(name: str, value: Any) -> Any:
     """The value of a schedule for the argument ``name``, unchecked but for its shape.
 
     Raises:
+        TypeError: ``value`` is not a real number.
         ValueError: ``value`` is an array of more or fewer than one number.
     """
-    return value if isinstance(value, int | float) else _one_number(name, "a schedule of single numbers", value)
+    if isinstance(value, int | float):
+        return value
+    allowed = "a schedule of single numbers"
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+        raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+    return _one_number(name, allowed, value)
 
 
 def _one_number(name: str, allowed: Range | str, value: Any) -> jax.Array:
@@ -45,7 +52,7 @@ def _one_number(name: str, allowed: Range | str, value: Any) -> jax.Array:
 
 
 def floating_dtype(name: str, dtype: Any) -> Any:
-    """The argument ``name``, checked: None, or a real floating dtype that is enabled.
+    """The argument ``name``, checked: None, or a real floating dtype of 16 bits or more that is enabled.
 
     Raises:
         TypeError: ``dtype`` is anything else.
@@ -55,8 +62,10 @@ def floating_dtype(name: str, dtype: Any) -> Any:
     try:
         # JAX takes an array for its dtype, too.
         is_floating = not isinstance(dtype, jax.Array | np.ndarray) and jnp.issubdtype(dtype, jnp.floating)
+        # JAX does no arithmetic between those of 8 bits and wider ones.
+        is_floating = is_floating and jnp.dtype(dtype).itemsize > 1
     except TypeError:
         is_floating = False
     if not is_floating:
-        raise TypeError(f"{name} must be a floating dtype or None, got {dtype!r}")
+        raise TypeError(f"{name} must be a floating dtype of 16 bits or more, or None, got {dtype!r}")
     return jax.dtypes.canonicalize_dtype(dtype)

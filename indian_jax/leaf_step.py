@@ -58,13 +58,14 @@ def step_leaf(
         The displacement, in the gradient's dtype, and the new state, in its own dtypes.
 
     Raises:
-        ValueError: The gradient or θ is not of the velocity's shape.
+        ValueError: The gradient, θ or the accumulator is not of the velocity's shape.
     """
     if leaf.gradient is None:
         return LeafStep(None, leaf.velocity, leaf.accumulator)
-    check_shape(f"gradient{jax.tree_util.keystr(path)}", jnp.shape(leaf.gradient), jnp.shape(leaf.velocity))
-    if leaf.theta is not None:
-        check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(leaf.theta), jnp.shape(leaf.velocity))
+    of_leaf = {"gradient": leaf.gradient, "state.accumulator": leaf.accumulator, "params": leaf.theta}
+    for name, array in of_leaf.items():
+        if array is not None:
+            check_shape(f"{name}{jax.tree_util.keystr(path)}", jnp.shape(array), jnp.shape(leaf.velocity))
     dtype = working_dtype(leaf.gradient, leaf.velocity, 0.0 if leaf.accumulator is None else leaf.accumulator)
     real = jnp.finfo(dtype).dtype
     # In a jitted step, equal leaves are traced and lowered once; elsewhere, every other number would be compiled anew.
@@ -88,13 +89,17 @@ def _step(
         positive = accumulator.astype(real) + jnp.finfo(real).tiny
         return preconditioned(g, scale(positive, n, jnp))
 
+    exact = v
     if n is not None:
         size = jnp.abs(g) if jnp.iscomplexobj(g) else g
-        v = accumulate(v.astype(real), size, n).astype(v.dtype)
-    direction = in_norm(v)
+        exact = accumulate(v.astype(real), size, n)
+        v = exact.astype(v.dtype)
+    # Float16 takes the squares of small gradients for 0. Other dtypes are read as they are kept, which saves a copy.
+    is_kept = n is None or v.dtype != jnp.float16
+    direction = in_norm(v if is_kept else exact)
     mixed = _mixed_gradient(theta, m, direction, c)
     next_m = next_velocity(theta, m, mixed, c).astype(leaf.velocity.dtype)
-    if n is not None and mixed is direction:
+    if n is not None and is_kept and mixed is direction:
         mixed = in_norm(_read_back(v))
     # From the velocity as it is kept: for one that is not rounded yet, XLA would keep a copy of the old one.
     step = displacement(theta, None, next_m.astype(dtype), mixed, c)

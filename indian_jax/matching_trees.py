@@ -14,17 +14,26 @@ def check_structure(name: str, tree: Any, expected_name: str, expected: Any) -> 
         ValueError: It has another, the message naming a leaf that only one of them has.
     """
     try:
-        jax.tree.map(lambda *_: None, expected, tree, is_leaf=is_none)
-    except ValueError as error:
+        fits = jax.tree.all(jax.tree.map(_has_leaf, expected, tree, is_leaf=is_none))
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError(
             f"{name} must have the structure of {expected_name}, {jax.tree.structure(expected)}, "
             f"got {jax.tree.structure(tree)}; {first_difference(tree, expected)}"
-        ) from error
+        )
+
+
+def _has_leaf(expected: Any, node: Any) -> bool:
+    # `jax.tree.map` takes any tree, an empty one among them, where the first has a leaf.
+    return expected is None or (node is not None and jax.tree_util.all_leaves([node]))
 
 
 def first_difference(tree: Any, expected: Any) -> str:
     """What is wrong with ``tree``: a leaf that only one of the two has."""
-    ours, theirs = _paths(tree), _paths(expected)
+    theirs = _paths(expected)
+    # A None where the other has a leaf is no leaf.
+    ours = {path: leaf for path, leaf in _paths(tree).items() if leaf is not None or theirs.get(path) is None}
     for path in sorted(ours.keys() ^ theirs.keys()):
         if not any(leaf is None and path.startswith(above) for above, leaf in theirs.items()):
             return f"it {'has a' if path in ours else 'lacks the'} leaf {path or 'at its root'}"

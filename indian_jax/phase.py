@@ -8,9 +8,10 @@ import numpy as np
 import optax
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import RANGES, check_started
+from indian_core.hyperparameters import RANGES, check_shape, check_started
 from indian_jax.hyperparameters import scalar
 from indian_jax.leaf_step import inexact_dtype, working_dtype
+from indian_jax.matching_trees import first_difference
 from indian_jax.transformation import INDIANState
 
 __all__ = ["phase"]
@@ -53,20 +54,23 @@ def phase(
     if not isinstance(found[0].count, jax.core.Tracer):
         check_started("state", int(np.min(found[0].count)))
 
-    def leaf_phase(m: Any, theta: Any) -> Any:
+    def leaf_phase(path: Any, m: Any, theta: Any) -> Any:
         if _is_masked(m):
             return m
+        check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(theta), jnp.shape(m))
         dtype = working_dtype(theta, m)
         leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), alpha, beta)
         return leaf.astype(inexact_dtype(theta))
 
     try:
-        return jax.tree.map(leaf_phase, velocity, params, is_leaf=_is_masked)
+        jax.tree.map(lambda *_: None, velocity, params, is_leaf=_is_masked)
     except ValueError as error:
+        unmasked = jax.tree.map(lambda m: None if _is_masked(m) else m, velocity, is_leaf=_is_masked)
         raise ValueError(
             f"params must have the structure of those that state was made for, {jax.tree.structure(velocity)}, "
-            f"got {jax.tree.structure(params)}"
+            f"got {jax.tree.structure(params)}; {first_difference(params, unmasked)}"
         ) from error
+    return jax.tree.map_with_path(leaf_phase, velocity, params, is_leaf=_is_masked)
 
 
 def _is_masked(node: Any) -> bool:

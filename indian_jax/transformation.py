@@ -91,7 +91,8 @@ def indian(
             it is neither None nor known to be 0, ``update`` needs ``params``. None: the default, no decay.
         mask: Which parameters decay: a tree of bools with the parameters' structure or a prefix of it, or a function
             from the parameters to one; None: all.
-        norm: The norm of the steps, "rmsprop" or "adagrad", see `indian_core.norms`; None: the Euclidean.
+        norm: The norm of the steps, "rmsprop" or "adagrad", see `indian_core.norms`; None: the Euclidean. The default
+            learning rate is for no norm; with "rmsprop" give 0.001 to 0.01, or take `innaprop`.
         norm_decay: σ in [0, 1), of the RMSProp norm.
         norm_epsilon: ε >= 0, of the RMSProp and AdaGrad norms.
         velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own.
@@ -104,7 +105,7 @@ def indian(
         TypeError: A hyperparameter is not a number, ``norm`` no string, ``velocity_dtype`` or ``norm_dtype`` not a
             floating dtype, or ``mask`` not made of bools.
         ValueError: A hyperparameter is out of its range, or ``norm`` another string; in ``update``, ``params`` is
-            missing, ``mask`` does not fit the gradients, or a gradient is not of its parameter's shape.
+            missing, ``mask`` does not fit the parameters, or a gradient is not of its parameter's shape.
 
     Example:
         >>> import jax.numpy as jnp
@@ -129,8 +130,13 @@ def indian(
     weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])
     check_choice("norm", norm, NORMS, optional=True)
     # As `optax.inject_hyperparams` hands it over with bfloat16 parameters, the default is rounded to 1.
-    if norm is not None or getattr(norm_decay, "dtype", None) != jnp.bfloat16:
+    if getattr(norm_decay, "dtype", None) != jnp.bfloat16:
         norm_decay = scalar("norm_decay", norm_decay, RANGES["norm_decay"])
+    elif norm == "rmsprop":
+        raise TypeError(
+            f"norm_decay must be {RANGES['norm_decay']}, not rounded to bfloat16; "
+            "give optax.inject_hyperparams the hyperparam_dtype float32"
+        )
     norm_epsilon = scalar("norm_epsilon", norm_epsilon, RANGES["norm_epsilon"])
     velocity_dtype = floating_dtype("velocity_dtype", velocity_dtype)
     norm_dtype = floating_dtype("norm_dtype", norm_dtype)
@@ -157,6 +163,8 @@ def indian(
         updates: optax.Updates, state: INDIANState, params: optax.Params | None = None, **extra_args: Any
     ) -> tuple[optax.Updates, INDIANState]:
         del extra_args
+        if not isinstance(state, INDIANState):
+            raise TypeError(f"state must be an INDIANState, as `init` returns it, got {type(state).__name__}")
 
         count = optax.safe_increment(state.count)
         step_size = learning_rate
@@ -180,7 +188,7 @@ def indian(
             if params is None:
                 raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
             check_structure("params", params, "the gradients", updates)
-            leaf_decays = decay_mask(mask, params, updates)
+            leaf_decays = decay_mask(mask, params)
         else:
             # A leaf that does not decay does not need its parameters.
             params = leaf_decays = absent

@@ -122,11 +122,13 @@ def test_warmup_steps(value, error):
 
 
 @pytest.mark.parametrize(
-    "value", [jnp.int32, "int8", bool, jnp.complex64, "no dtype", 3, (), jnp.ones(2), np.ones(2)], ids=repr
+    "value",
+    [jnp.int32, "int8", bool, jnp.complex64, jnp.float8_e5m2, "no dtype", 3, (), jnp.ones(2), np.ones(2)],
+    ids=repr,
 )
 @pytest.mark.parametrize("name", ["velocity_dtype", "norm_dtype"])
 def test_dtype_of_the_state(name, value):
-    with pytest.raises(TypeError, match=f"^{name} must be a floating dtype or None, got "):
+    with pytest.raises(TypeError, match=f"^{name} must be a floating dtype of 16 bits or more, or None, got "):
         indian(**{name: value})
 
 
@@ -171,7 +173,7 @@ def test_mask_function_to_something_else_than_bools():
 def test_mask_of_another_structure(mask, as_function):
     params = {"a": jnp.ones(2)}
     tx = indian(weight_decay=0.1, mask=(lambda params: mask) if as_function else mask)
-    with pytest.raises(ValueError, match=r"^mask must have the structure of the gradients, PyTreeDef"):
+    with pytest.raises(ValueError, match=r"^mask must have the structure of the parameters, PyTreeDef"):
         tx.update(params, tx.init(params), params)
 
 
@@ -306,6 +308,56 @@ def test_trees_that_do_not_fit_name_the_leaf(name, other, problem):
         tx.update(good, state, other if name == "params" else good)
 
 
+NO_LEAF = {"tree": {"k": np.ones(3)}, "list": [np.ones(3)], "empty": {}, "masked": optax.MaskedNode(), "None": None}
+"""What `jax.tree.map` takes where another tree has a leaf."""
+
+
+@pytest.mark.parametrize("inner", NO_LEAF.values(), ids=NO_LEAF)
+@pytest.mark.parametrize("name", ["state", "params"])
+def test_a_tree_or_nothing_in_the_place_of_a_leaf_names_it(name, inner):
+    good = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    other = jax.tree.map(jnp.asarray, good | {"b": inner})
+    tx = indian(weight_decay=0.1)
+    state = tx.init(other if name == "state" else good)
+    with pytest.raises(ValueError, match=rf"^{name} must have the structure of the gradients, .*\['b'\]"):
+        tx.update(good, state, other if name == "params" else good)
+
+
+@pytest.mark.parametrize("accumulator", [None, np.ones(1), np.ones(()), np.ones((2, 3))], ids=repr)
+def test_an_accumulator_that_does_not_fit_names_the_leaf(accumulator):
+    params = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    state = innaprop().init(params)
+    with pytest.raises(ValueError, match=r"\['b'\]"):
+        innaprop().update(params, state._replace(accumulator=params | {"b": accumulator}), params)
+
+
+@pytest.mark.parametrize("make", [lambda: optax.adam(0.1), lambda: optax.chain(indian())], ids=["adam", "chain"])
+def test_the_state_of_another_transformation(make):
+    params = jnp.ones(2)
+    state = make().init(params)
+    with pytest.raises(TypeError, match=r"^state must be an INDIANState, as `init` returns it, got "):
+        indian().update(params, state, params)
+
+
+@pytest.mark.parametrize("value", [None, "0.1", 1j, object()], ids=["None", "text", "complex", "object"])
+def test_a_schedule_that_returns_no_number(value):
+    tx = indian(lambda count: value)
+    params = jnp.ones(2)
+    with pytest.raises(TypeError, match=r"^learning_rate must be a schedule of single numbers, got "):
+        tx.update(params, tx.init(params), params)
+
+
+def test_an_injected_norm_decay_that_bfloat16_rounds_to_1():
+    params = jnp.ones(4, jnp.bfloat16)
+    tx = optax.inject_hyperparams(indian)(0.01, norm="rmsprop")
+    with pytest.raises(TypeError, match=r"^norm_decay must be a number in \[0, 1\), .* the hyperparam_dtype float32"):
+        jax.jit(tx.init)(params)
+    # AdaGrad has none.
+    tx = optax.inject_hyperparams(indian)(0.01, norm="adagrad")
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert jnp.all(updates < 0)
+
+
 def test_a_mask_that_does_not_fit_names_the_leaf():
     params = jax.tree.map(jnp.asarray, FULL)
     tx = indian(weight_decay=0.1, mask={"dense": {"kernel": True, "bais": False}, "scale": True})
@@ -319,6 +371,13 @@ def test_a_gradient_none_fits_every_tree():
     updates, state = tx.update(params | {"dense": None}, tx.init(params), params)
     assert updates["dense"] is None
     assert state.velocity["dense"].keys() == {"kernel", "bias"}
+
+
+def test_a_mask_may_have_leaves_where_the_gradient_is_none():
+    params = jax.tree.map(jnp.asarray, FULL)
+    tx = indian(weight_decay=0.1, mask={"dense": {"kernel": True, "bias": False}, "scale": True})
+    updates, _ = tx.update(params | {"dense": None}, tx.init(params), params)
+    assert updates["dense"] is None
 
 
 def test_missing_params_are_the_kind_of_error_that_optax_raises():

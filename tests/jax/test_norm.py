@@ -235,6 +235,17 @@ def test_rounded_state_is_what_the_displacement_is_computed_from():
         np.testing.assert_allclose(updates, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
+def test_squares_that_vanish_in_float16_make_no_huge_steps(norm, jit):
+    gradient = jnp.full(4, 1e-4, jnp.float16)
+    tx = indian(0.01, 0.1, 0.9, norm=norm)
+    update = jax.jit(tx.update) if jit else tx.update
+    updates, state = update(gradient, tx.init(gradient))
+    assert jnp.all(state.accumulator == 0)
+    np.testing.assert_allclose(updates, -0.01 * 0.9, rtol=2e-3)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
 def test_vmap_and_gradient_with_respect_to_the_hyperparameters_in_a_norm(quadratic, norm):

@@ -107,8 +107,17 @@ def test_phase_is_computed_in_full_precision():
     assert psi[0] == (1 - 2.0**-10) * 1024.0 - 1024.0
 
 
-def test_phase_of_parameters_that_do_not_fit_is_refused(params):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda params: list(params.values()), "params must have the structure of those", id="list"),
+        pytest.param(lambda params: {"w": params["w"]}, r"it lacks the leaf \['b'\]$", id="missing"),
+        pytest.param(lambda params: params | {"b": jnp.ones(())}, r"^params\['b'\] must be of shape \(1,\)", id="0-d"),
+        pytest.param(lambda params: params | {"w": jnp.ones(1)}, r"^params\['w'\] must be of shape \(2,\)", id="1"),
+    ],
+)
+def test_phase_of_parameters_that_do_not_fit_is_refused(params, change, message):
     tx = indian()
     _, state = tx.update(params, tx.init(params), params)
-    with pytest.raises(ValueError, match="params must have the structure of those that state was made for"):
-        phase(list(params.values()), state, alpha=0.5, beta=0.1)
+    with pytest.raises(ValueError, match=message):
+        phase(change(params), state, alpha=0.5, beta=0.1)
