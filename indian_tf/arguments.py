@@ -65,7 +65,7 @@ def checked_learning_rate(value: Any) -> Any:
 
 
 def checked_floating_dtype(name: str, value: Any) -> str | None:
-    """A floating dtype by its name; None unchanged.
+    """A floating dtype of 16 bits or more by its name; None unchanged.
 
     Raises:
         TypeError: ``value``, the argument ``name``, is anything else.
@@ -81,7 +81,7 @@ def checked_floating_dtype(name: str, value: Any) -> str | None:
     except (TypeError, ValueError):
         dtype = None
     if dtype not in _FLOATING:
-        raise TypeError(f"{name} must be a floating dtype or None, got {value!r}")
+        raise TypeError(f"{name} must be a floating dtype of 16 bits or more, or None, got {value!r}")
     return str(dtype)
 
 

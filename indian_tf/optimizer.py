@@ -58,7 +58,8 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, Torc
             `exclude_from_weight_decay`; the config holds which.
         norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
             the k-th step of a variable, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is
-            their sum.
+            their sum. The default learning rate is for no norm; with ``"rmsprop"`` give 0.001 to 0.01, or take
+            `INNAprop`.
         norm_decay: σ in [0, 1), of RMSProp.
         norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
         norm_dtype: Floating dtype of the accumulator v; None: the variable's own, as in Keras' Adam. In 16 bits v

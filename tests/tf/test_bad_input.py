@@ -107,7 +107,7 @@ def test_the_norm_must_be_one_that_there_is():
 
 @pytest.mark.parametrize("wrong", ["int32", "half", "", 1.0, keras.Variable, ["float32"], "complex64", "bool"])
 def test_the_dtype_of_the_norm_must_be_a_floating_one(wrong):
-    _check(INDIAN, "norm_dtype", wrong, TypeError, "a floating dtype or None")
+    _check(INDIAN, "norm_dtype", wrong, TypeError, "a floating dtype of 16 bits or more, or None")
 
 
 @pytest.mark.parametrize("name", ["norm", "initial_speed"])
