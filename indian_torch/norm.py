@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from indian_core.norms import NormCoefficients, accumulate, preconditioned, scale
 from indian_torch.one_by_one import at_least_float32
@@ -20,13 +21,12 @@ def precondition_together(grads: list[Tensor], accumulators: list[Tensor], c: No
     if c.accumulator != 1:
         torch._foreach_mul_(accumulators, c.accumulator)
     torch._foreach_addcmul_(accumulators, grads, grads, c.square)
-    diagonal = _gathered(accumulators).sqrt()
+    diagonal = _flatten_dense_tensors(accumulators).sqrt()
     if c.root != 1:
         diagonal.mul_(c.root)
     diagonal.add_(c.epsilon)
-    gradient = torch.div(_gathered(grads), diagonal, out=diagonal)
-    parts = gradient.split_with_sizes([grad.numel() for grad in grads])
-    return [part.view(grad.shape) for part, grad in zip(parts, grads, strict=True)]
+    gradient = torch.div(_flatten_dense_tensors(grads), diagonal, out=diagonal)
+    return list(_unflatten_dense_tensors(gradient, grads))
 
 
 def precondition_one_by_one(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> list[Tensor]:
@@ -45,7 +45,3 @@ def precondition_one_by_one(grads: list[Tensor], accumulators: list[Tensor], c: 
         accumulator.copy_(next_accumulator)
         found.append(preconditioned(gradient, scale(next_accumulator, c, torch)))
     return found
-
-
-def _gathered(tensors: list[Tensor]) -> Tensor:
-    return torch.cat([tensor.reshape(-1) for tensor in tensors]) if len(tensors) > 1 else tensors[0].reshape(-1)
