@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import jax
 import optax
-from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from indian_jax.value_function import CompositeLoss, bind
 
@@ -76,14 +76,16 @@ def _gauss_newton(value_fn: Any, arguments: Mapping[str, Any], params: optax.Par
 
 
 def _custom_vjp_names(function: Callable[..., Any], params: optax.Params) -> str:
-    equations = _equations(jax.make_jaxpr(function)(params).jaxpr)
+    equations = _equations(jax.make_jaxpr(function)(params))
     calls = (e.params["call_jaxpr"].jaxpr for e in equations if e.primitive.name == "custom_vjp_call")
     return ", ".join(sorted({call.debug_info.func_name for call in calls})) or "a function"
 
 
-def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+def _equations(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[JaxprEqn]:
     """The equations of a program, and of the programs that it calls."""
     for equation in jaxpr.eqns:
         yield equation
-        for called in jaxprs_in_params(equation.params):
-            yield from _equations(called)
+        for parameter in equation.params.values():
+            for called in parameter if isinstance(parameter, tuple) else (parameter,):
+                if isinstance(called, Jaxpr | ClosedJaxpr):
+                    yield from _equations(called)
