@@ -49,27 +49,31 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_in_wheel_environment(
     wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str, str], subprocess.CompletedProcess[str]]]:
-    """Run a program in a virtual environment that holds nothing but the wheel with some extras, say ``"[jax]"``."""
-    folder = tmp_path_factory.mktemp("wheel_environments")
-    pythons: dict[str, Path] = {}
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run a program in a virtual environment that holds nothing but the wheel with some extras, say ``"[jax]"``.
 
-    def run(extras: str, program: str) -> subprocess.CompletedProcess[str]:
-        if extras not in pythons:
-            pythons[extras] = _install(f"{wheel}{extras}", folder / f"environment{len(pythons)}")
-        return _python(pythons[extras], "-c", program, cwd=folder)
+    The releases are those of `constraints.txt`, or those that are named, say ``"jax==0.8"``.
+    """
+    folder = tmp_path_factory.mktemp("wheel_environments")
+    pythons: dict[tuple[str, ...], Path] = {}
+
+    def run(extras: str, program: str, *releases: str) -> subprocess.CompletedProcess[str]:
+        key = (extras, *releases)
+        if key not in pythons:
+            given = releases or ("--constraint", str(ROOT / "constraints.txt"))
+            pythons[key] = _install((f"{wheel}{extras}", *given), folder / f"environment{len(pythons)}")
+        return _python(pythons[key], "-c", program, cwd=folder)
 
     yield run
     shutil.rmtree(folder)
 
 
-def _install(requirement: str, folder: Path) -> Path:
-    """Make a virtual environment with one requirement, and return its Python."""
+def _install(requirements: tuple[str, ...], folder: Path) -> Path:
+    """Make a virtual environment with what pip is to install, and return its Python."""
     made = _python(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=ROOT)
     assert made.returncode == 0, made.stdout + made.stderr
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    constraints = str(ROOT / "constraints.txt")
-    pip = ("-m", "pip", "--python", str(python), "install", "--quiet", "--constraint", constraints, requirement)
-    installed = _python(sys.executable, *pip, cwd=folder)
+    pip = ("-m", "pip", "--python", str(python), "install", "--quiet")
+    installed = _python(sys.executable, *pip, *requirements, cwd=folder)
     assert installed.returncode == 0, installed.stderr[-2000:]
     return python

@@ -1,6 +1,7 @@
 """The built wheel: what is in it, and that it works in an empty environment. Needs pip to reach a package index."""
 
 import subprocess
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
-RunInEnvironment = Callable[[str, str], subprocess.CompletedProcess[str]]
+RunInEnvironment = Callable[..., subprocess.CompletedProcess[str]]
 
 PACKAGES = {"indian_core", "indian_jax", "indian_tf", "indian_torch"}
 
@@ -59,6 +60,16 @@ def test_wheel_with_one_extra_takes_a_step(run_in_wheel_environment: RunInEnviro
     done = run_in_wheel_environment("[jax]", JAX_STEP)
     assert done.returncode == 0, done.stderr
     # The first step from rest at speed −g is −γ s g, and here g = θ, s = 1.
+    assert [float(number) for number in done.stdout.split()] == pytest.approx([0.9, -1.8], rel=1e-6)
+
+
+def test_jax_adapter_works_with_the_oldest_releases_that_it_declares(
+    run_in_wheel_environment: RunInEnvironment,
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = [requirement.replace(">=", "==") for requirement in project["optional-dependencies"]["jax"]]
+    done = run_in_wheel_environment("[jax]", JAX_STEP, *oldest)
+    assert done.returncode == 0, done.stderr
     assert [float(number) for number in done.stdout.split()] == pytest.approx([0.9, -1.8], rel=1e-6)
 
 
