@@ -46,6 +46,7 @@ def curvature_product(
     try:
         product = (_gauss_newton if gauss_newton else _hessian)(value_fn, arguments, params)
         program = jax.make_jaxpr(product)(params).jaxpr
+    # Which of these JAX raises depends on what it is that cannot be differentiated.
     except (TypeError, ValueError, NotImplementedError) as error:
         raise TypeError(f"{needed}; JAX says: {error}") from error
     # JAX would say so later, and not which function it is.

@@ -103,9 +103,12 @@ def indian(
 
     Raises:
         TypeError: A hyperparameter is not a number, ``norm`` no string, ``velocity_dtype`` or ``norm_dtype`` not a
-            floating dtype, or ``mask`` not made of bools.
+            floating dtype of 16 bits or more, ``mask`` not made of bools, or ``norm_decay`` a bfloat16, in which the
+            default is 1, with "rmsprop"; in ``update``, the state is another transformation's, or a schedule returns
+            no number.
         ValueError: A hyperparameter is out of its range, or ``norm`` another string; in ``update``, ``params`` is
-            missing, ``mask`` does not fit the parameters, or a gradient is not of its parameter's shape.
+            missing, ``mask`` does not fit the parameters, or state, ``params`` or a gradient does not fit the others in
+            structure or shape.
 
     Example:
         >>> import jax.numpy as jnp
