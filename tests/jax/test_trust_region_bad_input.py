@@ -145,6 +145,19 @@ def _call_back(x, cotangent):
 with_callback.defvjp(lambda x: (x * x, x), _call_back)
 
 
+@jax.custom_vjp
+def with_schur(x):
+    return x * x
+
+
+def _without_a_rule(x, cotangent):
+    # A diagonal matrix is its own triangular factor.
+    return (2 * cotangent * jnp.diag(jax.scipy.linalg.schur(jnp.diag(x))[0]),)
+
+
+with_schur.defvjp(lambda x: (x * x, x), _without_a_rule)
+
+
 def loop(params):
     return jax.lax.while_loop(lambda s: s < 9, lambda s: 2 * s, loss(params))
 
@@ -153,13 +166,14 @@ def loop(params):
     ("hyperparameters", "value_fn", "message"),
     [
         ({}, lambda params: jnp.sum(with_callback(params["a"])), "Pure callbacks do not support JVP"),
+        ({}, lambda params: jnp.sum(with_schur(params["a"])), "Differentiation rule for 'schur' not implemented"),
         (
             {"curvature": "gauss_newton"},
             CompositeLoss(lambda params: jax.jit(reversible_only)(params["a"]), jnp.sum),
             "'gauss_newton' needs; with jax.custom_vjp, reversible_only can be differentiated in reverse alone",
         ),
     ],
-    ids=["callback", "custom_vjp"],
+    ids=["callback", "no rule", "custom_vjp"],
 )
 def test_function_that_cannot_be_differentiated_twice_names_the_operation(hyperparameters, value_fn, message):
     with pytest.raises(TypeError, match="value_fn must have the derivatives that curvature=.*" + message):
