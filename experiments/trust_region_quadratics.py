@@ -21,6 +21,7 @@ from experiments.command_line import parser
 from experiments.curves import markdown_table, write_csv, write_json
 from experiments.runs import configuration
 from indian_core import norms
+from indian_core.norms.adagrad import adagrad
 from indian_core.trust_region import DEFAULTS, Hyperparameters, check
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.reference import solve
@@ -96,7 +97,7 @@ def ellipsoid(name: str, gradients: Sequence[Matrix]) -> Matrix:
     if name == "ball":
         return np.eye(2)
     if name == "diagonal":
-        coefficients = norms.adagrad(EPSILON)
+        coefficients = adagrad(EPSILON)
         accumulator = np.zeros(2)
         for gradient in gradients:
             accumulator = norms.accumulate(accumulator, gradient, coefficients)

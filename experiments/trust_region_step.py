@@ -17,6 +17,7 @@ from experiments.curves import markdown_table, write_csv, write_json
 from experiments.norm_ellipsoids import descent
 from experiments.runs import configuration
 from indian_core import norms
+from indian_core.norms.adagrad import adagrad
 from indian_core.trust_region import DEFAULTS, check
 from indian_core.trust_region.reference import Step, solve
 
@@ -55,7 +56,7 @@ def panels() -> list[Panel]:
     """A valley in the ball and in AdaGrad's ellipsoid of the same area, and a saddle."""
     points, gradients, hessian = descent(0.0)
     accumulator = np.zeros(2)
-    coefficients = norms.adagrad(1e-8)
+    coefficients = adagrad(1e-8)
     for gradient in gradients:
         accumulator = norms.accumulate(accumulator, gradient, coefficients)
     diagonal = norms.scale(accumulator, coefficients)

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 __all__ = [
@@ -37,7 +37,7 @@ class Defaults(NamedTuple):
         initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1). None is
             s = β: a velocity m of 0. "auto" is one of these two, see `resolve_initial_speed`.
         weight_decay: Decay rate λ.
-        norm: The norm that the method works in, one of `indian_core.norms.NORMS`; None is the Euclidean.
+        norm: The norm that the method works in, a key of `indian_core.norms.NORMS`; None is the Euclidean.
         norm_decay: σ of the RMSProp norm.
         norm_epsilon: ε of the RMSProp and AdaGrad norms.
     """
@@ -231,7 +231,7 @@ def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
     raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str], *, optional: bool = False) -> None:
+def check_choice(name: str, value: Any, choices: Collection[str], *, optional: bool = False) -> None:
     """Raise an error unless ``value``, the argument ``name``, is one of the strings, or None where ``optional``.
 
     Raises:

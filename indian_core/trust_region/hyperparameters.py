@@ -63,6 +63,8 @@ CURVATURES: Final = ("hessian", "gauss_newton", "none")
 
 SUBPROBLEMS: Final = ("steihaug", "lanczos")
 
+_EUCLIDEAN_SHRINK_FACTOR: Final = 1.5
+
 _FRACTION: Final = Range(0.0, maximum=1.0)
 
 RANGES: Final = {
@@ -81,11 +83,14 @@ RANGES: Final = {
 def default_shrink_factor(norm: str | None) -> float:
     """γ₂ of the paper's table: 1.75 with the norm of RMSProp, else 1.5.
 
+    Args:
+        norm: A key of `indian_core.norms.NORMS`, or None.
+
     Example:
         >>> default_shrink_factor("rmsprop")
         1.75
     """
-    return 1.75 if norm == "rmsprop" else 1.5
+    return _EUCLIDEAN_SHRINK_FACTOR if norm is None else NORMS[norm].shrink_factor
 
 
 def check(hyperparameters: Hyperparameters) -> Hyperparameters:

@@ -1,6 +1,7 @@
 """The norms against their definitions, against PyTorch's Adam and Adagrad, and as norms."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as hypothesis_numpy
 
 from indian_core import norms
 from indian_core.norms import NORMS, NormCoefficients
+from indian_core.norms.rmsprop import rmsprop
 
 STEPS = 50
 
@@ -106,9 +108,9 @@ def test_norm_and_dual_norm_are_norms_and_dual(arrays: np.ndarray, diagonal: np.
 @pytest.mark.parametrize("count", [1, 2, 1000, 10**9])
 def test_the_bias_is_taken_out_to_rounding_in_every_dtype(decay: float, count: int) -> None:
     exact = 1.0 if decay == 0 else -math.expm1(count * math.log(decay))
-    assert norms.rmsprop(count, decay, 1e-8).root == pytest.approx(exact**-0.5, rel=1e-14)
+    assert rmsprop(count, decay, 1e-8).root == pytest.approx(exact**-0.5, rel=1e-14)
     if 0 < decay < 0.9999:
-        root = norms.rmsprop(np.float32(count), decay, 1e-8).root
+        root = rmsprop(np.float32(count), decay, 1e-8).root
         assert root == pytest.approx(exact**-0.5, rel=1e-6)
 
 
@@ -129,7 +131,7 @@ def test_the_same_in_every_framework(name: str | None, run_in_framework: Any, na
 
 def test_coefficients_of_traced_counts_and_decays(run_in_framework: Any, namespace: Any) -> None:
     def root(count: Any, decay: Any, xp: Any = namespace) -> Any:
-        return norms.rmsprop(count, decay, 1e-8, xp).root
+        return rmsprop(count, decay, 1e-8, xp).root
 
     arguments = np.array([1.0, 2.0, 1e6]), np.array([0.9, 0.999, 0.99])
     np.testing.assert_allclose(run_in_framework(root, arguments)[0], root(*arguments, np), rtol=1e-12)
@@ -140,3 +142,17 @@ def test_coefficients_are_python_numbers_where_the_arguments_are() -> None:
         coefficients = norms.norm_coefficients(name, 3, 0.9, 1e-8)
         assert isinstance(coefficients, NormCoefficients)
         assert {type(value) for value in coefficients} == {float}
+
+
+@pytest.mark.parametrize("name", ["shampoo", "RMSProp", ""])
+def test_a_name_that_is_in_no_table_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"norm must be 'rmsprop', 'adagrad' or None, got {name!r}")):
+        norms.norm_coefficients(name, 1, 0.9, 1e-8)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_table_says_what_the_coefficients_depend_on(name: str) -> None:
+    norm = NORMS[name]
+    one, later, forgetful = (norm.coefficients(*numbers, 1e-8, np) for numbers in ((1, 0.9), (2, 0.9), (1, 0.5)))
+    assert norm.depends_on_count == (one != later)
+    assert norm.depends_on_decay == (one != forgetful)
