@@ -22,7 +22,7 @@ from experiments.curves import markdown_table, write_csv, write_json
 from experiments.runs import configuration
 from indian_core import norms
 from indian_core.norms.adagrad import adagrad
-from indian_core.trust_region import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region import DEFAULTS, Settings, check
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.reference import solve
 
@@ -165,7 +165,7 @@ def minimize(hessian: Matrix, start: Matrix, method: Method, constant: float, st
     return run._replace(points=np.array(points), losses=np.array(losses))
 
 
-def _rules(method: Method, constant: float) -> Hyperparameters:
+def _rules(method: Method, constant: float) -> Settings:
     curvature = "hessian" if method.rule == "second order" else "none"
     radius = 1.0 if method.rule == "fixed step" else constant
     return check(DEFAULTS._replace(norm=None, curvature=curvature, radius=radius, max_radius=1e3))

@@ -5,12 +5,12 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("indian_jax needs JAX and Optax; install them with: pip install 'indian[jax]'") from error
 
+from indian_jax._trust_region.composite_loss import CompositeLoss
 from indian_jax.ellipsoidal_trust_region import TrustRegionState, trust_region
 from indian_jax.innaprop import INNAprop, innaprop
 from indian_jax.phase import phase
 from indian_jax.schedules import logarithmic_decay, power_decay
 from indian_jax.transformation import INNA, INDIANState, indian, inna
-from indian_jax.value_function import CompositeLoss
 
 __all__ = [
     "INNA",

@@ -11,15 +11,18 @@ import optax
 
 from indian_core import norms
 from indian_core.hyperparameters import check_shape
-from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, check
-from indian_core.trust_region.hyperparameters import RANGES
-from indian_core.trust_region.radius import Verdict, judge
-from indian_jax.curvature import curvature_product
-from indian_jax.ellipsoid import Ellipsoid, zeros_like
+from indian_core.trust_region import DEFAULTS, Report, Settings, check
+from indian_core.trust_region.problem import Problem
+from indian_core.trust_region.radius import judge
+from indian_core.trust_region.report import report_of_step
+from indian_core.trust_region.settings import RANGES
+from indian_core.trust_region.subproblem import solve
+from indian_jax._trust_region.composite_loss import bind
+from indian_jax._trust_region.curvature import curvature_product
+from indian_jax._trust_region.space import TreeSpace, zeros_like
+from indian_jax._trust_region.value_function import check_scalar, check_value_fn
 from indian_jax.hyperparameters import scalar
 from indian_jax.matching_trees import check_structure
-from indian_jax.subproblem import Problem, Solution, solve
-from indian_jax.value_function import bind, check_scalar, check_value_fn
 
 __all__ = ["TrustRegionState", "trust_region"]
 
@@ -123,7 +126,7 @@ def trust_region(
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
-        >>> from indian_jax.ellipsoidal_trust_region import trust_region
+        >>> from indian_jax import trust_region
         >>> tx = trust_region(norm=None, radius=1.0)
         >>> def loss(params, target):
         ...     return jnp.sum((params - target) ** 4)
@@ -141,7 +144,7 @@ def trust_region(
         >>> bool(state.report.accepted), int(optax.tree.get(state, "backpropagations"))
         (True, 6)
     """
-    rules = _checked(
+    settings = _checked(
         norm=norm,
         curvature=curvature,
         subproblem=subproblem,
@@ -159,8 +162,8 @@ def trust_region(
 
     def init_fn(params: optax.Params) -> TrustRegionState:
         dtype = _scalar_dtype(params)
-        accumulator = None if rules.norm is None else jax.tree.map(jnp.zeros_like, params)
-        return TrustRegionState(jnp.zeros((), jnp.int32), accumulator, _first_report(rules.radius, dtype))
+        accumulator = None if settings.norm is None else jax.tree.map(jnp.zeros_like, params)
+        return TrustRegionState(jnp.zeros((), jnp.int32), accumulator, _first_report(settings.radius, dtype))
 
     def update_fn(
         updates: optax.Updates,
@@ -177,38 +180,38 @@ def trust_region(
         check_scalar("value", value)
         (bound,) = bind((value_fn,), extra_args)
         check_value_fn(bound, params)
-        product = curvature_product(rules.curvature, value_fn, extra_args, params)
+        product = curvature_product(settings.curvature, value_fn, extra_args, params)
 
         dtype = _scalar_dtype(params)
-        chosen = _in_dtype(rules, dtype)
-        coefficients = norms.norm_coefficients(
-            chosen.norm, state.count + 1, chosen.norm_decay, chosen.norm_epsilon, jnp
-        )
+        own = _in_dtype(settings, dtype)
+        coefficients = norms.norm_coefficients(own.norm, state.count + 1, own.norm_decay, own.norm_epsilon, jnp)
         accumulator = _accumulated(state.accumulator, gradient, coefficients)
-        ellipsoid = Ellipsoid(_diagonal(accumulator, gradient, coefficients), dtype)
-        loss = jnp.asarray(value)
-        eps, loss_eps = _eps(*jax.tree.leaves(params)), _eps(loss, *jax.tree.leaves(params))
-        radius = state.report.radius
-        found = solve(Problem(gradient, product, ellipsoid, radius, loss, eps, loss_eps), chosen)
-        trial_loss = jnp.asarray(bound(jax.tree.map(jnp.add, params, found.step)))
+        loss, leaves = jnp.asarray(value), jax.tree.leaves(params)
+        loss_eps, radius = _eps(loss, *leaves), state.report.radius
+        space = TreeSpace(_diagonal(accumulator, gradient, coefficients), dtype, _eps(*leaves))
+        problem = Problem(gradient, product, radius, loss, loss_eps, own.tolerance, own.max_iterations)
+        solution = solve(problem, space, own.subproblem)
+        trial_loss = jnp.asarray(bound(jax.tree.map(jnp.add, params, solution.step)))
         verdict = judge(
             loss.astype(jnp.promote_types(loss.dtype, dtype)),
             trial_loss.astype(jnp.promote_types(trial_loss.dtype, dtype)),
-            found.model_decrease,
+            solution.model_decrease,
             radius,
-            found.termination,
-            chosen,
+            solution.termination,
+            own,
             eps=max(loss_eps, _eps(trial_loss)),
             xp=jnp,
         )
 
+        report = report_of_step(loss, trial_loss, solution, verdict, state.report.backpropagations)
+
         def kept(new: Any, old: Any) -> Any:
             return jax.tree.map(lambda a, b: jnp.where(verdict.accepted, a, b), new, old)
 
-        return kept(found.step, zeros_like(found.step)), TrustRegionState(
+        return kept(solution.step, zeros_like(solution.step)), TrustRegionState(
             count=jnp.where(verdict.accepted, optax.safe_increment(state.count), state.count),
             accumulator=kept(accumulator, state.accumulator),
-            report=_report(state.report, loss, trial_loss, found, verdict),
+            report=_in_dtypes_of(state.report, report),
         )
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
@@ -223,8 +226,8 @@ _LEAST_STRICT: Final = {
 """Values of hyperparameters that no other hyperparameter is out of range for."""
 
 
-def _checked(**given: Any) -> Hyperparameters:
-    """The hyperparameters, checked; of traced values only dtype and shape are."""
+def _checked(**given: Any) -> Settings:
+    """The settings, checked; of traced values only dtype and shape are."""
     if isinstance(given["max_iterations"], jax.Array):
         raise TypeError(
             f"max_iterations must be a Python integer, got {given['max_iterations']}; with optax.inject_hyperparams, "
@@ -236,15 +239,15 @@ def _checked(**given: Any) -> Hyperparameters:
         if isinstance(given[name], jax.core.Tracer)
     }
     known = given | {name: _LEAST_STRICT.get(name, getattr(DEFAULTS, name)) for name in traced}
-    return check(Hyperparameters(**known))._replace(**traced)
+    return check(Settings(**known))._replace(**traced)
 
 
-def _in_dtype(rules: Hyperparameters, dtype: Any) -> Hyperparameters:
-    """The rules with traced values in the dtype of the scalars, since they are not weakly typed."""
+def _in_dtype(settings: Settings, dtype: Any) -> Settings:
+    """The settings with traced values in the dtype of the scalars, since they are not weakly typed."""
     traced: dict[str, Any] = {
-        name: rule.astype(dtype) for name, rule in rules._asdict().items() if isinstance(rule, jax.Array)
+        name: value.astype(dtype) for name, value in settings._asdict().items() if isinstance(value, jax.Array)
     }
-    return rules._replace(**traced)
+    return settings._replace(**traced)
 
 
 def _scalar_dtype(params: optax.Params) -> Any:
@@ -321,14 +324,5 @@ def _first_report(radius: jax.typing.ArrayLike, dtype: Any) -> Report:
     )
 
 
-def _report(before: Report, loss: jax.Array, trial_loss: jax.Array, found: Solution, verdict: Verdict) -> Report:
-    """The report of a step, in the dtypes of the one before."""
-    of_search = {name: value for name, value in found._asdict().items() if name in Report._fields}
-    report = Report(
-        loss=loss,
-        trial_loss=trial_loss,
-        backpropagations=before.backpropagations + 1 + found.products,
-        **of_search,
-        **verdict._asdict(),
-    )
+def _in_dtypes_of(before: Report, report: Report) -> Report:
     return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), report, before)

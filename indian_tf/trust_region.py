@@ -9,10 +9,13 @@ import tensorflow as tf
 from keras import ops
 
 from indian_core import norms
-from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, check
-from indian_core.trust_region.radius import Verdict, judge
-from indian_tf.trust_region_curvature import differentiate, flat, loss_of, views
-from indian_tf.trust_region_subproblem import Step, eps_of, solve
+from indian_core.trust_region import DEFAULTS, Report, Settings, check
+from indian_core.trust_region.problem import Problem
+from indian_core.trust_region.radius import judge
+from indian_core.trust_region.report import report_of_step
+from indian_core.trust_region.subproblem import solve
+from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
+from indian_tf._trust_region.space import TensorFlowSpace, eps_of
 
 __all__ = ["TrustRegion"]
 
@@ -97,7 +100,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         norm_epsilon: float = DEFAULTS.norm_epsilon,
         name: str = "trust_region",
     ) -> None:
-        given = Hyperparameters(
+        given = Settings(
             norm=norm,
             curvature=curvature,
             subproblem=subproblem,
@@ -112,9 +115,9 @@ class TrustRegion(keras.optimizers.Optimizer):
             norm_decay=norm_decay,
             norm_epsilon=norm_epsilon,
         )
-        checked = check(given)
+        settings = check(given)
         super().__init__(learning_rate=1.0, name=name)
-        self.hyperparameters = checked
+        self.settings = settings
 
     def build(self, variables: Sequence[Any]) -> None:
         """Create the radius, the counts and, in a norm, the accumulator of each variable.
@@ -139,12 +142,12 @@ class TrustRegion(keras.optimizers.Optimizer):
         self.accepted_steps = self.add_variable((), dtype="int32", name="accepted_steps")
         self.backpropagations = self.add_variable((), dtype="int32", name="backpropagations")
         self._accumulators: list[Any] = []
-        if self.hyperparameters.norm is not None:
+        if self.settings.norm is not None:
             self._accumulators = self.add_optimizer_variables(variables, "accumulator")
 
     def _first_radius(self, shape: Any, dtype: Any) -> Any:
         # Keras' own initializer for constants rounds them to float32.
-        return np.full(shape, self.hyperparameters.radius, dtype)
+        return np.full(shape, self.settings.radius, dtype)
 
     def minimize(self, loss_fn: Callable[[], Any], variables: Sequence[Any]) -> Report:
         """Take one step, or find that the radius has to shrink.
@@ -181,42 +184,49 @@ class TrustRegion(keras.optimizers.Optimizer):
             self.build(variables)
         self._check_variables_are_known(variables)
         accumulators = [self._accumulators[self._get_variable_index(v)].value for v in variables if self._accumulators]
-        values, chosen = [variable.value for variable in variables], self.hyperparameters
-        local = differentiate(loss_fn, values, chosen.curvature)
+        values, settings = [variable.value for variable in variables], self.settings
+        local = differentiate(loss_fn, values, settings.curvature)
         accumulator, diagonal = self._ellipsoid(local.gradient, values, accumulators)
         radius = tf.convert_to_tensor(self.radius.value)
         # A loss in float64 of parameters in float32 is known to the precision of these.
         eps = max(eps_of(local.loss), eps_of(radius))
-        found = solve(local, diagonal, radius, chosen, loss_eps=eps)
+        limits = (settings.tolerance, settings.max_iterations)
+        problem = Problem(local.gradient, local.product, radius, local.loss, eps, *limits)
+        solution = solve(problem, TensorFlowSpace(diagonal), settings.subproblem)
+        counts = {
+            name: tf.cast(getattr(solution, name), tf.int32) for name in ("iterations", "termination", "products")
+        }
+        solution = solution._replace(**counts)
 
         before = [tf.identity(value) for value in values]
         try:
-            for value, part in zip(values, views(found.step, values), strict=True):
+            for value, part in zip(values, views(solution.step, values), strict=True):
                 value.assign_add(part)
-            trial_loss = tf.stop_gradient(loss_of(loss_fn(), chosen.curvature))
+            trial_loss = tf.stop_gradient(loss_of(loss_fn(), settings.curvature))
         except BaseException:
             for value, old in zip(values, before, strict=True):
                 value.assign(old)
             raise
         loss, trial = (tf.cast(each, radius.dtype) for each in (local.loss, trial_loss))
-        verdict = judge(loss, trial, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=ops)
+        decrease, end = solution.model_decrease, solution.termination
+        verdict = judge(loss, trial, decrease, radius, end, settings, eps=eps, xp=ops)
         accepted = verdict.accepted
         for value, old in zip(values, before, strict=True):
             value.assign(tf.where(accepted, value, old))
         grown = views(accumulator, values) if accumulators else []
         for kept, new in zip(accumulators, grown, strict=True):
             kept.assign(tf.where(accepted, new, kept))
+        report = report_of_step(loss, trial, solution, verdict, tf.convert_to_tensor(self.backpropagations.value))
         self.radius.assign(verdict.radius)
         self.iterations.assign_add(1)
         self.accepted_steps.assign_add(tf.cast(accepted, tf.int32))
-        self.backpropagations.assign_add(1 + found.products)
-        gradient_norm = norms.dual_norm(local.gradient, diagonal, ops)
-        return _report(loss, trial, gradient_norm, found, verdict, tf.convert_to_tensor(self.backpropagations.value))
+        self.backpropagations.assign(report.backpropagations)
+        return Report(*map(tf.convert_to_tensor, report))
 
     def _ellipsoid(self, gradient: Any, values: Sequence[Any], accumulators: Sequence[Any]) -> tuple[Any, Any]:
         """The norm's accumulator with this gradient taken in, as a vector, and A."""
-        chosen, count = self.hyperparameters, tf.cast(self.accepted_steps.value + 1, gradient.dtype)
-        coefficients = norms.norm_coefficients(chosen.norm, count, chosen.norm_decay, chosen.norm_epsilon, ops)
+        settings, count = self.settings, tf.cast(self.accepted_steps.value + 1, gradient.dtype)
+        coefficients = norms.norm_coefficients(settings.norm, count, settings.norm_decay, settings.norm_epsilon, ops)
         accumulator = None
         if accumulators:
             before = flat(accumulators, values)
@@ -236,22 +246,4 @@ class TrustRegion(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {"name": self.name, **self.hyperparameters._asdict()}
-
-
-def _report(loss: Any, trial_loss: Any, gradient_norm: Any, found: Step, verdict: Verdict, spent: Any) -> Report:
-    return Report(
-        loss=loss,
-        trial_loss=trial_loss,
-        model_decrease=found.model_decrease,
-        ratio=verdict.ratio,
-        radius=verdict.radius,
-        accepted=verdict.accepted,
-        within_rounding=verdict.within_rounding,
-        iterations=tf.convert_to_tensor(found.iterations),
-        termination=tf.convert_to_tensor(found.termination),
-        negative_curvature=tf.convert_to_tensor(found.negative_curvature),
-        gradient_norm=gradient_norm,
-        step_norm=found.step_norm,
-        backpropagations=spent,
-    )
+        return {"name": self.name, **self.settings._asdict()}

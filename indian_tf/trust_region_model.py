@@ -90,7 +90,7 @@ class TrustRegionModel(keras.Model):
             y_pred = self(x, training=True)
             loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
             evaluations.append((loss, y_pred))
-            return (loss, y_pred) if self.optimizer.hyperparameters.curvature == "gauss_newton" else loss
+            return (loss, y_pred) if self.optimizer.settings.curvature == "gauss_newton" else loss
 
         report = self.optimizer.minimize(loss_fn, self.trainable_variables)
         loss, y_pred = evaluations[0]

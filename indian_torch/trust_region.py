@@ -8,13 +8,16 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from indian_core import norms
-from indian_core.trust_region import DEFAULTS, Hyperparameters, Report, check, plain_numbers
+from indian_core.trust_region import DEFAULTS, Settings, check, plain_numbers
+from indian_core.trust_region.problem import Problem
 from indian_core.trust_region.radius import judge
-from indian_torch.curvature import differentiate, loss_of
-from indian_torch.flat import FlatLayout
-from indian_torch.subproblem import numbers, solve
-from indian_torch.trial import kept_unless_accepted, random_numbers_kept
-from indian_torch.trust_region_state import TrustRegionState
+from indian_core.trust_region.report import plain_report
+from indian_core.trust_region.subproblem import solve
+from indian_torch._trust_region.curvature import differentiate, loss_of
+from indian_torch._trust_region.flat_layout import FlatLayout
+from indian_torch._trust_region.space import TorchSpace
+from indian_torch._trust_region.state import TrustRegionState
+from indian_torch._trust_region.trial import kept_unless_accepted, random_numbers_kept
 
 __all__ = ["TrustRegion"]
 
@@ -104,7 +107,7 @@ class TrustRegion(TrustRegionState):
         norm_decay: float = DEFAULTS.norm_decay,
         norm_epsilon: float = DEFAULTS.norm_epsilon,
     ) -> None:
-        given = Hyperparameters(
+        given = Settings(
             norm=norm,
             curvature=curvature,
             subproblem=subproblem,
@@ -142,39 +145,33 @@ class TrustRegion(TrustRegionState):
         """
         if not callable(closure):
             raise TypeError(f"closure must be a function that returns the loss, got {closure!r}")
-        chosen, shared = self._hyperparameters(), self._shared()
+        settings, shared = self._settings(), self._shared()
         layout = FlatLayout([p for group in self.param_groups for p in group["params"] if p.requires_grad])
         if not layout.params:
             raise ValueError("params must have a parameter that requires a gradient, got none")
         # Afterwards the random numbers are as before, so that the trial draws the same.
         with torch.enable_grad(), random_numbers_kept(layout.params):
-            local = differentiate(closure(), layout, chosen.curvature)
-        coefficients = norms.norm_coefficients(chosen.norm, shared["steps"] + 1, chosen.norm_decay, chosen.norm_epsilon)
-        accumulator = self._accumulator(layout, local.gradient, coefficients, chosen.norm)
-        diagonal = torch.as_tensor(norms.scale(accumulator, coefficients, torch)).to(local.gradient)
-        radius, spent = shared["radius"], shared["backpropagations"]
-        found = solve(local, diagonal, radius, chosen)
-
-        loss, eps = local.loss, local.loss_eps
-        # The graph of the loss goes with it.
-        del local
-        with kept_unless_accepted(layout.params) as trial:
-            torch._foreach_add_(layout.params, layout.views(found.step))
-            with torch.enable_grad():
-                trial_loss = loss_of(closure(), chosen.curvature).detach()
-            before, after = numbers(loss, trial_loss)
-            verdict = judge(
-                before, after, found.model_decrease, radius, found.termination, chosen, eps=eps, xp=plain_numbers
-            )
-            trial.accepted = verdict.accepted
-        of_search = {name: value for name, value in found._asdict().items() if name in Report._fields}
-        self.report = Report(
-            loss=before,
-            trial_loss=after,
-            backpropagations=spent + 1 + found.products,
-            **of_search,
-            **verdict._asdict(),
+            local = differentiate(closure(), layout, settings.curvature)
+        loss, before, eps = local.loss, local.loss.item(), local.loss_eps
+        coefficients = norms.norm_coefficients(
+            settings.norm, shared["steps"] + 1, settings.norm_decay, settings.norm_epsilon
         )
+        accumulator = self._accumulator(layout, local.gradient, coefficients, settings.norm)
+        space = TorchSpace(torch.as_tensor(norms.scale(accumulator, coefficients, torch)).to(local.gradient))
+        limits = (settings.tolerance, settings.max_iterations)
+        problem = Problem(local.gradient, local.product, shared["radius"], before, eps, *limits)
+        solution = solve(problem, space, settings.subproblem)
+        # The graph of the loss goes with them.
+        del local, problem
+
+        with kept_unless_accepted(layout.params) as trial:
+            torch._foreach_add_(layout.params, layout.views(solution.step))
+            with torch.enable_grad():
+                after = loss_of(closure(), settings.curvature).item()
+            decrease, end = solution.model_decrease, solution.termination
+            verdict = judge(before, after, decrease, shared["radius"], end, settings, eps=eps, xp=plain_numbers)
+            trial.accepted = verdict.accepted
+        self.report = plain_report(before, after, solution, verdict, shared["backpropagations"])
         shared["radius"], shared["backpropagations"] = self.report.radius, self.report.backpropagations
         if self.report.accepted:
             shared["steps"] += 1

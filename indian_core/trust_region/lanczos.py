@@ -4,55 +4,40 @@ Lanczos builds, from products with B, a basis q₁ … q_k of the Krylov space o
 product of the ellipsoid, and in which B is a tridiagonal matrix T. The small problem in it is solved exactly at every
 size (see `indian_core.trust_region.tridiagonal`), until the residual of the whole problem, the next off-diagonal entry
 times the last coefficient, is small. The basis is not stored: a second run of Lanczos makes the vectors again and adds
-them up, s = Σ hⱼ qⱼ. The caller keeps six buffers of the size of the parameters, g, q, the q before, s, Bq and the
-diagonal A; this module keeps T and the scalars. One search is::
-
-    start = A⁻¹g / ‖g‖
-    state = start_lanczos(‖g‖, size, tolerance=κ, eps=eps)
-    q_before, q = 0, start
-    while state.termination == RUNNING:
-        u = A⁻¹Bq − coupling q_before               (coupling: 0 at first)
-        diagonal = uᵀAq
-        u = u − diagonal q
-        coupling = ‖u‖
-        state = extend(state, diagonal, coupling, radius, …)
-        q_before, q = q, normalized(coupling) u
+them up, s = Σ hⱼ qⱼ. `solve` is the loop; the other functions are its scalars. The loop keeps six vectors: g, q, the q
+before, s, Bq and the diagonal A.
 
 A Krylov space that begins with the gradient can miss negative curvature, at a saddle for instance, where g = 0. So
 where it promises no more decrease than a rounding error of the loss (`needs_probe`), the same run is made from a vector
-`probe` that knows nothing of the gradient, with 0 in the place of ‖g‖; it looks for the leftmost eigenvector. Then
-`choose` tells whose step it is and `solution` its coefficients; the second run starts from the same vector and takes
-diagonal and coupling from T, and
+that knows nothing of the gradient, `indian_core.trust_region.probe`, with 0 in place of ‖g‖. It looks for the leftmost
+eigenvector. `choose` says whose step is taken.
 
-    s = admissible_multiple(‖s‖, gᵀs, radius) s
-
-One more product, Bs, measures the model's decrease. A search of k
-iterations costs 2k products with B: k for T, k − 1 for the second run, and that one; a probe those for its T besides.
+One more product, Bs, measures the model's decrease. A search of k iterations costs 2k products with B: k for T, k − 1
+for the second run, and that one; a probe costs those for its T besides.
 
 Sources: Gould, Lucidi, Roma, Toint, "Solving the trust-region subproblem using the Lanczos method" (1999); Paige,
 "Computational variants of the Lanczos method for the eigenproblem" (1972), for the order of the operations.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
 from indian_core.trust_region import plain_numbers, tridiagonal
-from indian_core.trust_region.radius import rounding_error
+from indian_core.trust_region.problem import Problem, Solution, measured
 from indian_core.trust_region.report import Termination
-from indian_core.trust_region.steihaug import residual_target
-from indian_core.trust_region.tridiagonal import Solution
+from indian_core.trust_region.residual import residual_target
+from indian_core.trust_region.rounding import rounding_error
+from indian_core.trust_region.space import VectorSpace
 
-__all__ = ["LanczosState", "choose", "extend", "needs_probe", "normalized", "probe", "solution", "start_lanczos"]
+__all__ = ["LanczosState", "choose", "extend", "needs_probe", "normalized", "small_solution", "solve", "start_lanczos"]
 
 Array: TypeAlias = Any
 """An array of any framework."""
 
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
-
-_PROBE_MODULUS = 46337
-"""The largest prime whose square fits into 32 bits with a sign."""
 
 
 class LanczosState(NamedTuple):
@@ -79,13 +64,120 @@ class LanczosState(NamedTuple):
     termination: Scalar
 
 
+def solve(problem: Problem, space: VectorSpace) -> Solution:
+    """The step by Lanczos, which leaves saddles.
+
+    Args:
+        problem: With its ``product``.
+        space: The vectors.
+    """
+    product, gradient, xp = problem.product, problem.gradient, space.xp
+    number = plain_numbers.beside(xp)
+    assert product is not None
+    constants: dict[str, Any] = {"tolerance": problem.tolerance, "eps": space.eps, "xp": xp}
+    steepest = space.precondition(gradient)
+    (squared,) = space.dots((gradient, steepest))
+    del steepest
+    gradient_norm = number.sqrt(squared)
+
+    def first_vector(from_probe: Scalar) -> Any:
+        def along_gradient() -> Any:
+            return space.multiply(normalized(gradient_norm, xp=number), space.precondition(gradient))
+
+        return space.choose(from_probe, lambda: _unit(space, space.probe(gradient)), along_gradient)
+
+    def runs(state: LanczosState, *_: Any) -> Scalar:
+        return state.termination == Termination.RUNNING
+
+    def iterate(state: LanczosState, before: Any, vector: Any, coupling: Scalar) -> Any:
+        rest = space.add_scaled(space.precondition(product(vector)), -coupling, before)
+        (entry,) = space.dots((rest, space.apply_scale(vector)))
+        rest = space.add_scaled(rest, -entry, vector)
+        coupling = _norm(space, rest)
+        state = extend(state, entry, coupling, problem.radius, **constants)
+        return state, vector, space.multiply(normalized(coupling, xp=number), rest), coupling
+
+    def run(previous: LanczosState, from_probe: Scalar) -> LanczosState:
+        wanted = needs_probe(previous, problem.loss, eps=problem.loss_eps, xp=xp) & from_probe
+        probing = start_lanczos(0 * gradient_norm, problem.max_iterations, wanted=wanted, **constants)
+        state = _either(from_probe, probing, previous, xp)
+        last: LanczosState
+        # No name, which would keep the first vector alive.
+        last, *_ = space.loop(
+            runs, iterate, (state, space.zeros_like(gradient), first_vector(wanted), 0 * gradient_norm)
+        )
+        return last
+
+    begun = start_lanczos(gradient_norm, problem.max_iterations, wanted=gradient_norm != 0, **constants)
+    first, second = space.twice(run, begun)
+    state, escaped = choose(first, second, xp=xp)
+    step, image = _combination(problem, space, state, lambda: first_vector(escaped))
+    iterations = first.iterations + second.iterations
+    return measured(problem, space, step, image, gradient_norm)._replace(
+        iterations=iterations,
+        termination=state.termination,
+        negative_curvature=state.negative_curvature,
+        products=iterations + state.iterations,
+    )
+
+
+def _combination(
+    problem: Problem, space: VectorSpace, state: LanczosState, first_vector: Callable[[], Any]
+) -> tuple[Any, Any]:
+    """s and Bs, in a second run that makes the basis of the Krylov space again."""
+    product, number = problem.product, plain_numbers.beside(space.xp)
+    assert product is not None
+    coefficients = small_solution(state, problem.radius, eps=space.eps, xp=space.xp).coefficients
+
+    def runs(j: Scalar, *_: Any) -> Scalar:
+        return j < state.iterations
+
+    def iterate(j: Scalar, step: Any, before: Any, vector: Any) -> Any:
+        step = space.add_scaled(step, coefficients[j], vector)
+        last = j + 1 == state.iterations
+        # The last product is that with the step, and takes the place of a further vector of the basis.
+        image = product(space.choose(last, lambda: step, lambda: vector))
+
+        def next_vector() -> Any:
+            coupling = number.where(j > 0, state.off_diagonal[j - 1], 0.0)
+            rest = space.add_scaled(space.precondition(image), -coupling, before)
+            rest = space.add_scaled(rest, -state.diagonal[j], vector)
+            return space.multiply(normalized(state.off_diagonal[j], xp=number), rest)
+
+        return j + 1, step, vector, space.choose(last, lambda: image, next_vector)
+
+    zeros_like, gradient = space.zeros_like, problem.gradient
+    _, step, _, image = space.loop(
+        runs, iterate, (0 * state.iterations, zeros_like(gradient), zeros_like(gradient), first_vector())
+    )
+    return step, image
+
+
+def _unit(space: VectorSpace, vector: Any) -> Any:
+    """The vector with length 1 in the ellipsoid's norm."""
+    return space.multiply(normalized(_norm(space, vector), xp=plain_numbers.beside(space.xp)), vector)
+
+
+def _norm(space: VectorSpace, vector: Any) -> Scalar:
+    """‖s‖."""
+    (squared,) = space.dots((vector, space.apply_scale(vector)))
+    return plain_numbers.beside(space.xp).sqrt(squared)
+
+
+def _either(condition: Scalar, yes: LanczosState, no: LanczosState, xp: Any) -> LanczosState:
+    """One of two states."""
+    if isinstance(condition, bool):
+        return yes if condition else no
+    return LanczosState(*(xp.where(condition, a, b) for a, b in zip(yes, no, strict=True)))
+
+
 def start_lanczos(
     gradient_norm: Scalar, size: int, *, tolerance: float, eps: float, wanted: Scalar | None = None, xp: Any = numpy
 ) -> LanczosState:
     """The state before the first product.
 
     Args:
-        gradient_norm: ‖g‖; or 0 for a run from a `probe`.
+        gradient_norm: ‖g‖; or 0 for a run from a probe.
         size: The largest number of iterations, >= 1.
         tolerance: κ.
         eps: The distance from 1 to the next number in the dtype of the vectors.
@@ -159,7 +251,7 @@ def extend(
         off_diagonal=xp.where(here, number.where(finite, coupling, 0.0), state.off_diagonal),
         iterations=iterations,
     )
-    small = solution(state, radius, eps=eps, xp=xp)
+    small = small_solution(state, radius, eps=eps, xp=xp)
     probing = state.gradient_norm == 0
     residual = coupling * number.where(probing, small.leftmost_last, number.abs(small.last))
     on_boundary = tolerance * small.multiplier * radius
@@ -176,7 +268,7 @@ def extend(
     )
 
 
-def solution(state: LanczosState, radius: Scalar, *, eps: float, xp: Any = numpy) -> Solution:
+def small_solution(state: LanczosState, radius: Scalar, *, eps: float, xp: Any = numpy) -> tridiagonal.Solution:
     """The solution of the small problem: the coefficients of the step in the basis of the Krylov space.
 
     Args:
@@ -208,29 +300,11 @@ def choose(gradient_run: LanczosState, probe_run: LanczosState, *, xp: Any = num
 
     Args:
         gradient_run: The run that began with the gradient.
-        probe_run: The run that began with a `probe`, perhaps of no iterations.
+        probe_run: The run that began with a probe, perhaps of no iterations.
         xp: Namespace of the scalars.
 
     Returns:
         The state of the run to take, and whether it is that from the probe.
     """
     found = probe_run.negative_curvature
-    fields = zip(gradient_run, probe_run, strict=True)
-    return LanczosState(*(xp.where(found, second, first) for first, second in fields)), found
-
-
-def probe(index: Array) -> Array:
-    """Whole numbers without a pattern, the same in every framework: the squares of ``index`` modulo a prime, centred.
-
-    A sequence of squares modulo a prime has the same share of every frequency, so that no regular vector is orthogonal
-    to it. Divided by √A it is a start without a preferred direction in the ellipsoid.
-
-    Args:
-        index: 0, 1, 2, …, one for each parameter, as integers of 32 bits or more.
-
-    Example:
-        >>> probe(np.arange(4))
-        array([-23167, -23164, -23159, -23152])
-    """
-    shifted = (index + 1) % _PROBE_MODULUS
-    return (shifted * shifted) % _PROBE_MODULUS - _PROBE_MODULUS // 2
+    return _either(found, probe_run, gradient_run, xp), found

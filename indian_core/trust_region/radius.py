@@ -4,16 +4,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
-from indian_core.trust_region.hyperparameters import Hyperparameters
 from indian_core.trust_region.report import Termination
+from indian_core.trust_region.rounding import rounding_error
+from indian_core.trust_region.settings import Settings
 
-__all__ = ["ROUNDING", "Verdict", "judge", "rounding_error"]
+__all__ = ["Verdict", "judge"]
 
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
-
-ROUNDING = 10.0
-"""Units in the last place to which a loss is taken to be known."""
 
 
 class Verdict(NamedTuple):
@@ -32,28 +30,13 @@ class Verdict(NamedTuple):
     radius: Scalar
 
 
-def rounding_error(loss: Scalar, eps: float, *, xp: Any = numpy) -> Scalar:
-    """The error to which a loss is known: `ROUNDING` units in the last place; 0 for one that is not finite.
-
-    Args:
-        loss: L(w).
-        eps: The distance from 1 to the next number in the dtype of the loss.
-        xp: Namespace of the scalars.
-
-    Example:
-        >>> float(rounding_error(-2.0, 0.5))
-        10.0
-    """
-    return ROUNDING * eps * xp.where(xp.isfinite(loss), xp.abs(loss), 0.0)
-
-
 def judge(
     loss: Scalar,
     trial_loss: Scalar,
     model_decrease: Scalar,
     radius: Scalar,
     termination: Scalar,
-    hyperparameters: Hyperparameters,
+    settings: Settings,
     *,
     eps: float,
     xp: Any = numpy,
@@ -75,18 +58,17 @@ def judge(
         model_decrease: −(gᵀs + ½ sᵀBs).
         radius: Δ.
         termination: The `Termination` of the search for the step.
-        hyperparameters: With η₁, η₂, γ₁, γ₂ and Δ_max, as from `indian_core.trust_region.check`.
+        settings: With η₁, η₂, γ₁, γ₂ and Δ_max, as from `indian_core.trust_region.check`.
         eps: The distance from 1 to the next number in the dtype of the loss.
         xp: Namespace of the scalars.
 
     Example:
         >>> from indian_core.trust_region import check
-        >>> rules = check(Hyperparameters(max_radius=1.0, expand_factor=2.0))
-        >>> verdict = judge(3.0, 1.0, 2.0, 0.25, Termination.BOUNDARY, rules, eps=1e-16)
+        >>> settings = check(Settings(max_radius=1.0, expand_factor=2.0))
+        >>> verdict = judge(3.0, 1.0, 2.0, 0.25, Termination.BOUNDARY, settings, eps=1e-16)
         >>> float(verdict.ratio), bool(verdict.accepted), float(verdict.radius)
         (1.0, True, 0.5)
     """
-    rules = hyperparameters
     decrease = loss - trial_loss
     error = rounding_error(loss, eps, xp=xp)
     within_rounding = (xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error)
@@ -94,12 +76,12 @@ def judge(
     falls = model_decrease > 0
     ratio = decrease / xp.where(falls, model_decrease, 1.0)
     ratio = xp.where(within_rounding, 1.0, xp.where(falls, ratio, float("nan")))
-    good = xp.isfinite(ratio) & (ratio >= rules.accept_ratio)
+    good = xp.isfinite(ratio) & (ratio >= settings.accept_ratio)
     on_boundary = (termination == Termination.BOUNDARY) | (termination == Termination.NEGATIVE_CURVATURE)
-    grows = (ratio > rules.expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
-    grown = rules.expand_factor * radius
-    grown = xp.where(grown < rules.max_radius, grown, rules.max_radius)
+    grows = (ratio > settings.expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
+    grown = settings.expand_factor * radius
+    grown = xp.where(grown < settings.max_radius, grown, settings.max_radius)
     # A radius that somebody has set beyond the maximum is not cut where the rule lets it stay or grow.
     grown = xp.where(grown > radius, grown, radius)
-    next_radius = xp.where(good, xp.where(grows, grown, radius), radius / rules.shrink_factor)
+    next_radius = xp.where(good, xp.where(grows, grown, radius), radius / settings.shrink_factor)
     return Verdict(ratio, good & (trial_loss <= loss), within_rounding, next_radius)

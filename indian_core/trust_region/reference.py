@@ -1,11 +1,12 @@
 """The plain NumPy loop over the trust region: the oracle that every adapter is tested against.
 
-Nothing here is fast: it is the method, written down with vectors of one array.
+Nothing here is fast. The loops of the solvers are written out a second time, with vectors of one array, so that
+`indian_core.trust_region.steihaug.solve` and its like can be tested against something.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from indian_core import norms
 from indian_core.hyperparameters import check_whole_number
 from indian_core.trust_region import lanczos, model, steihaug
-from indian_core.trust_region.hyperparameters import DEFAULTS, Hyperparameters, check
+from indian_core.trust_region.probe import probe as index_probe
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import Report, Termination
+from indian_core.trust_region.settings import DEFAULTS, Settings, check
 
 __all__ = ["Step", "Trajectory", "minimize", "solve"]
 
@@ -56,9 +58,9 @@ class Trajectory(NamedTuple):
 
 
 def solve(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
-    """The step that minimizes the model in the ellipsoid, by the method that is chosen.
+    """The step that minimizes the model in the ellipsoid, by the solver of the settings.
 
     Args:
         gradient: g, a vector.
@@ -66,22 +68,21 @@ def solve(
         diagonal: A, of g's shape.
         radius: Δ.
         loss: L(w), for its rounding error.
-        chosen: As from `check`.
+        settings: As from `check`.
     """
-    if chosen.curvature == "none":
+    if settings.curvature == "none":
         length = model.first_order_length(norms.dual_norm(gradient, diagonal), radius)
         return _measured(-length * norms.preconditioned(gradient, diagonal), gradient, None, diagonal, radius)
-    method = _steihaug if chosen.subproblem == "steihaug" else _lanczos
-    return method(gradient, product, diagonal, radius, loss, chosen)
+    return _SOLVERS[settings.subproblem](gradient, product, diagonal, radius, loss, settings)
 
 
 def _steihaug(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
     eps = np.finfo(gradient.dtype).eps
     step, residual = np.zeros_like(gradient), gradient
     direction = -norms.preconditioned(gradient, diagonal)
-    state = steihaug.start(norms.dual_norm(gradient, diagonal) ** 2, tolerance=chosen.tolerance, eps=eps)
+    state = steihaug.start(norms.dual_norm(gradient, diagonal) ** 2, tolerance=settings.tolerance, eps=eps)
     while state.termination == Termination.RUNNING:
         image = product(direction)
         state, length = steihaug.step_length(
@@ -94,7 +95,7 @@ def _steihaug(
         step = step + length * direction
         residual = residual + length * image
         state, momentum = steihaug.next_direction(
-            state, norms.dual_norm(residual, diagonal) ** 2, chosen.max_iterations
+            state, norms.dual_norm(residual, diagonal) ** 2, settings.max_iterations
         )
         direction = momentum * direction - norms.preconditioned(residual, diagonal)
     found = _measured(step, gradient, residual - gradient, diagonal, radius)
@@ -107,13 +108,13 @@ def _steihaug(
 
 
 def _lanczos(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, chosen: Hyperparameters
+    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
     eps = np.finfo(gradient.dtype).eps
 
     def run(start: FloatArray, gradient_norm: Any, wanted: Any) -> lanczos.LanczosState:
         state = lanczos.start_lanczos(
-            gradient_norm, chosen.max_iterations, tolerance=chosen.tolerance, eps=eps, wanted=wanted
+            gradient_norm, settings.max_iterations, tolerance=settings.tolerance, eps=eps, wanted=wanted
         )
         before, vector, coupling = np.zeros_like(start), start, 0.0
         while state.termination == Termination.RUNNING:
@@ -121,18 +122,18 @@ def _lanczos(
             entry = norms.inner_product(rest, vector, diagonal)
             rest = rest - entry * vector
             coupling = norms.norm(rest, diagonal)
-            state = lanczos.extend(state, entry, coupling, radius, tolerance=chosen.tolerance, eps=eps)
+            state = lanczos.extend(state, entry, coupling, radius, tolerance=settings.tolerance, eps=eps)
             before, vector = vector, lanczos.normalized(coupling) * rest
         return state
 
     gradient_norm = norms.dual_norm(gradient, diagonal)
     start = lanczos.normalized(gradient_norm) * norms.preconditioned(gradient, diagonal)
     first = run(start, gradient_norm, gradient_norm != 0)
-    probe = lanczos.probe(np.arange(gradient.size)).astype(gradient.dtype) / np.sqrt(diagonal)
+    probe = index_probe(np.arange(gradient.size)).astype(gradient.dtype) / np.sqrt(diagonal)
     probe = lanczos.normalized(norms.norm(probe, diagonal)) * probe
     second = run(probe, 0 * gradient_norm, lanczos.needs_probe(first, loss, eps=eps))
     state, escaped = lanczos.choose(first, second)
-    coefficients = lanczos.solution(state, radius, eps=eps).coefficients
+    coefficients = lanczos.small_solution(state, radius, eps=eps).coefficients
 
     step, before, vector = np.zeros_like(gradient), np.zeros_like(gradient), probe if escaped else start
     for j in range(int(state.iterations)):
@@ -167,6 +168,9 @@ def _measured(
     )
 
 
+_SOLVERS: Final = {"steihaug": _steihaug, "lanczos": _lanczos}
+
+
 def minimize(
     fun: Callable[[FloatArray], Any],
     grad: Callable[[FloatArray], npt.ArrayLike],
@@ -175,7 +179,7 @@ def minimize(
     *,
     steps: int,
     gradient_tolerance: float = 0.0,
-    **hyperparameters: Any,
+    **settings: Any,
 ) -> Trajectory:
     """Run the method and keep every iterate.
 
@@ -187,10 +191,10 @@ def minimize(
         steps: Number of steps at most.
         gradient_tolerance: Stop before a step where the Euclidean norm of the gradient is less than this. The run also
             stops after a step within rounding.
-        **hyperparameters: Fields of `Hyperparameters`; those not given have their default.
+        **settings: Fields of `Settings`; those not given have their default.
 
     Raises:
-        TypeError, ValueError: A hyperparameter is not valid.
+        TypeError, ValueError: A setting is not valid.
 
     Example:
         >>> run = minimize(lambda w: w @ w, lambda w: 2 * w, lambda w, v: 2 * v, np.ones(2), steps=99, norm=None)
@@ -198,21 +202,21 @@ def minimize(
         (True, 'CONVERGED')
     """
     check_whole_number("steps", steps)
-    chosen = check(DEFAULTS._replace(**hyperparameters))
+    checked = check(DEFAULTS._replace(**settings))
     theta = np.array(x0)
-    accumulator, count, radius, spent = np.zeros_like(theta), 0, theta.dtype.type(chosen.radius), 0
+    accumulator, count, radius, spent = np.zeros_like(theta), 0, theta.dtype.type(checked.radius), 0
     thetas, reports = [theta], []
     for _ in range(steps):
         loss, gradient = fun(theta), np.asarray(grad(theta))
         if np.linalg.norm(gradient) < gradient_tolerance:
             break
-        coefficients = norms.norm_coefficients(chosen.norm, count + 1, chosen.norm_decay, chosen.norm_epsilon)
+        coefficients = norms.norm_coefficients(checked.norm, count + 1, checked.norm_decay, checked.norm_epsilon)
         grown = norms.accumulate(accumulator, gradient, coefficients)
         diagonal = norms.scale(grown, coefficients) * np.ones_like(theta)
-        found = solve(gradient, functools.partial(hessp, theta), diagonal, radius, loss, chosen)
+        found = solve(gradient, functools.partial(hessp, theta), diagonal, radius, loss, checked)
         trial_loss = fun(theta + found.step)
         verdict = judge(
-            loss, trial_loss, found.model_decrease, radius, found.termination, chosen, eps=np.finfo(theta.dtype).eps
+            loss, trial_loss, found.model_decrease, radius, found.termination, checked, eps=np.finfo(theta.dtype).eps
         )
         radius, spent = verdict.radius, spent + 1 + found.products
         if verdict.accepted:

@@ -1,9 +1,10 @@
 """What a step of the trust region reports, and the words for how its subproblem ended."""
 
 import enum
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Report", "Termination"]
+__all__ = ["Report", "Termination", "plain_report", "report_of_step"]
 
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
@@ -65,3 +66,45 @@ class Report(NamedTuple):
     gradient_norm: Scalar
     step_norm: Scalar
     backpropagations: Scalar
+
+
+def report_of_step(
+    loss: Scalar, trial_loss: Scalar, solution: Any, verdict: Any, earlier_backpropagations: Scalar
+) -> Report:
+    """The report of a step.
+
+    Args:
+        loss: L(w).
+        trial_loss: L(w + s).
+        solution: An `indian_core.trust_region.problem.Solution`.
+        verdict: An `indian_core.trust_region.radius.Verdict`.
+        earlier_backpropagations: Those spent before this step.
+    """
+    return Report(
+        loss=loss,
+        trial_loss=trial_loss,
+        model_decrease=solution.model_decrease,
+        iterations=solution.iterations,
+        termination=solution.termination,
+        negative_curvature=solution.negative_curvature,
+        gradient_norm=solution.gradient_norm,
+        step_norm=solution.step_norm,
+        backpropagations=earlier_backpropagations + 1 + solution.products,
+        **verdict._asdict(),
+    )
+
+
+def plain_report(
+    loss: Scalar, trial_loss: Scalar, solution: Any, verdict: Any, earlier_backpropagations: Scalar
+) -> Report:
+    """The report of a step as Python numbers, bools and a `Termination`; arguments as of `report_of_step`."""
+    report = report_of_step(loss, trial_loss, solution, verdict, earlier_backpropagations)
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "accepted": bool,
+        "within_rounding": bool,
+        "iterations": int,
+        "termination": lambda value: Termination(int(value)),
+        "negative_curvature": bool,
+        "backpropagations": int,
+    }
+    return Report(**{name: kinds.get(name, float)(value) for name, value in report._asdict().items()})

@@ -1,19 +1,10 @@
 """Conjugate gradients in an ellipsoid, after Steihaug and Toint, with the ellipsoid's matrix A as preconditioner.
 
-The caller keeps the vectors: g, s, r, d, Bd and the diagonal A, six buffers of the size of the parameters; this module
-keeps the scalars. One run is::
+`solve` is the loop; the other functions are its scalars. The loop keeps six vectors: g, s, r, d, Bd and the diagonal A.
+After it, r = g + Bs. The first iterate is the Cauchy point, and every later one lowers the model further.
 
-    s, r, d = 0, g, −A⁻¹g
-    state = start(rᵀA⁻¹r, tolerance=κ, eps=eps)
-    while state.termination == RUNNING:
-        state, length = step_length(state, dᵀBd, sᵀAd, dᵀAd, radius)
-        s, r = s + length d, r + length Bd
-        state, momentum = next_direction(state, rᵀA⁻¹r, max_iterations)
-        d = momentum d − A⁻¹r
-
-after which r = g + Bs. The first iterate is the Cauchy point, and every later one lowers the model further. sᵀAd and
-dᵀAd are to be measured: the recursions that hold for them in exact arithmetic go astray as rounding errors take the
-conjugacy of the directions away, and then the step leaves the ellipsoid.
+sᵀAd and dᵀAd are measured in each iteration. Recursions would give them in exact arithmetic; rounding errors take the
+conjugacy of the directions away, and the step would leave the ellipsoid.
 
 Sources: Steihaug, "The conjugate gradient method and trust regions in large scale optimization" (1983); Conn, Gould,
 Toint, "Trust Region Methods" (2000), algorithm 7.5.1.
@@ -23,10 +14,14 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
+from indian_core.trust_region import plain_numbers
 from indian_core.trust_region.model import distance_to_boundary
+from indian_core.trust_region.problem import Problem, Solution, measured
 from indian_core.trust_region.report import Termination
+from indian_core.trust_region.residual import residual_target
+from indian_core.trust_region.space import VectorSpace
 
-__all__ = ["SteihaugState", "next_direction", "residual_target", "start", "step_length"]
+__all__ = ["SteihaugState", "next_direction", "solve", "start", "step_length"]
 
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
@@ -50,21 +45,42 @@ class SteihaugState(NamedTuple):
     termination: Scalar
 
 
-def residual_target(gradient_norm: Scalar, tolerance: float, *, eps: float, xp: Any = numpy) -> Scalar:
-    """‖g‖ min(κ, ‖g‖), the residual norm at which to stop, but no smaller than rounding lets a residual be known.
+def solve(problem: Problem, space: VectorSpace) -> Solution:
+    """The step by conjugate gradients.
 
     Args:
-        gradient_norm: ‖g‖.
-        tolerance: κ.
-        eps: The distance from 1 to the next number in the dtype of the vectors.
-        xp: Namespace of the scalars.
-
-    Example:
-        >>> float(residual_target(2.0, 0.5, eps=1e-16)), float(residual_target(0.25, 0.5, eps=1e-16))
-        (1.0, 0.0625)
+        problem: With its ``product``.
+        space: The vectors.
     """
-    factor = xp.where(gradient_norm < tolerance, gradient_norm, tolerance)
-    return gradient_norm * xp.where(factor > eps, factor, eps)
+    product, gradient, xp = problem.product, problem.gradient, plain_numbers.beside(space.xp)
+    assert product is not None
+
+    def runs(state: SteihaugState, *_: Any) -> Scalar:
+        return state.termination == Termination.RUNNING
+
+    def iterate(state: SteihaugState, step: Any, residual: Any, direction: Any) -> Any:
+        image, scaled = product(direction), space.apply_scale(direction)
+        curvature, along, squared = space.dots((direction, image), (step, scaled), (direction, scaled))
+        state, length = step_length(state, curvature, along, squared, problem.radius, xp=xp)
+        step, residual = space.add_scaled(step, length, direction), space.add_scaled(residual, length, image)
+        del image, scaled
+        preconditioned = space.precondition(residual)
+        (squared,) = space.dots((residual, preconditioned))
+        state, momentum = next_direction(state, squared, problem.max_iterations, xp=xp)
+        return state, step, residual, space.add_scaled(space.multiply(momentum, direction), -1.0, preconditioned)
+
+    preconditioned = space.precondition(gradient)
+    (squared,) = space.dots((gradient, preconditioned))
+    state = start(squared, tolerance=problem.tolerance, eps=space.eps, xp=xp)
+    carry = (state, space.zeros_like(gradient), space.copy(gradient), space.multiply(-1.0, preconditioned))
+    state, step, residual, _ = space.loop(runs, iterate, carry)
+    image = space.add_scaled(residual, -1.0, gradient)
+    return measured(problem, space, step, image, xp.sqrt(squared))._replace(
+        iterations=state.iterations,
+        termination=state.termination,
+        negative_curvature=state.termination == Termination.NEGATIVE_CURVATURE,
+        products=state.iterations,
+    )
 
 
 def start(residual_squared: Scalar, *, tolerance: float, eps: float, xp: Any = numpy) -> SteihaugState:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from indian_jax import CompositeLoss
 from indian_jax.ellipsoidal_trust_region import trust_region
-from indian_jax.value_function import CompositeLoss
 from tests.cross_framework.trust_region_cases import (
     CLASSES,
     INPUTS,

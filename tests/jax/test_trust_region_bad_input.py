@@ -9,8 +9,8 @@ import numpy as np
 import optax
 import pytest
 
+from indian_jax import CompositeLoss
 from indian_jax.ellipsoidal_trust_region import trust_region
-from indian_jax.value_function import CompositeLoss
 
 PARAMS = {"a": jnp.ones(3), "b": jnp.ones(())}
 

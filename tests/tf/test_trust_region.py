@@ -218,7 +218,7 @@ def test_a_saved_optimizer_goes_on_where_it_was(tmp_path):
     np.testing.assert_allclose(one.get_weights()[0], two.get_weights()[0], rtol=1e-5)
     for first, second in zip(one.optimizer.variables, two.optimizer.variables, strict=True):
         np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-4)
-    assert two.optimizer.hyperparameters == one.optimizer.hyperparameters
+    assert two.optimizer.settings == one.optimizer.settings
 
 
 def once_differentiable(variable):

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy, mse_loss
 
-from indian_core.trust_region import Hyperparameters
+from indian_core.trust_region import Settings
 from indian_torch import TrustRegion
-from indian_torch.curvature import differentiate
-from indian_torch.flat import FlatLayout
+from indian_torch._trust_region.curvature import differentiate
+from indian_torch._trust_region.flat_layout import FlatLayout
 
 CURVATURES = ("hessian", "gauss_newton", "none")
 
@@ -336,7 +336,7 @@ def test_hyperparameters_are_checked_at_construction(name: str, value: Any, erro
 
 
 def test_every_hyperparameter_of_the_core_can_be_set() -> None:
-    chosen = Hyperparameters("adagrad", "none", "lanczos", 0.5, 5.0, 0.1, 0.8, 2.0, 3.0, 0.2, 7, 0.5, 1e-3)
+    chosen = Settings("adagrad", "none", "lanczos", 0.5, 5.0, 0.1, 0.8, 2.0, 3.0, 0.2, 7, 0.5, 1e-3)
     optimizer = TrustRegion([torch.ones(1)], **chosen._asdict())
     assert {name: optimizer.param_groups[0][name] for name in chosen._fields} == chosen._asdict()
 

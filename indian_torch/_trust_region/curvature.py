@@ -1,18 +1,20 @@
 """The loss, its gradient, and products with its curvature, by automatic differentiation."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from indian_core.trust_region.returned_loss import returned_loss
-from indian_torch.flat import FlatLayout
+from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["LocalModel", "differentiate", "loss_of"]
 
+Product: TypeAlias = Callable[[Tensor], Tensor]
+"""v ↦ Bv, on vectors."""
 
 _NOT_TWICE = (
     "the loss cannot be differentiated twice: {} has no second derivative; replace it, or choose curvature='none'"
@@ -33,7 +35,7 @@ class LocalModel(NamedTuple):
     loss: Tensor
     loss_eps: float
     gradient: Tensor
-    product: Callable[[Tensor], Tensor] | None
+    product: Product | None
 
 
 def loss_of(returned: Any, curvature: str) -> Tensor:
@@ -66,13 +68,9 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
         raise RuntimeError("TrustRegion does not support sparse gradients")
     # As one vector it takes one vector to be differentiated along, and the graph of the parts holds none of them twice.
     gradient = layout.vector(gradients)
-    product = None
     if curvature != "none":
         _refuse_once_differentiable(loss)
-    if curvature == "hessian":
-        product = _hessian(gradient, layout)
-    elif curvature == "gauss_newton":
-        product = _gauss_newton(loss, returned[1], layout)
+    product = _PRODUCTS[curvature](loss, returned, gradient, layout)
     loss_eps = max(torch.finfo(dtype).eps for dtype in {loss.dtype, *(param.dtype for param in layout.params)})
     return LocalModel(loss.detach(), loss_eps, gradient.detach(), product)
 
@@ -96,16 +94,17 @@ def _gradients(loss: Tensor, params: Sequence[Tensor], *, create_graph: bool) ->
     return gradients
 
 
-def _hessian(gradient: Tensor, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+def _hessian(loss: Tensor, returned: Any, gradient: Tensor, layout: FlatLayout) -> Product:
     """v ↦ ∇²L v: the gradient, differentiated once more."""
     return lambda vector: layout.vector(_vector_jacobian([gradient], layout.params, [vector]))
 
 
-def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Tensor], Tensor]:
+def _gauss_newton(loss: Tensor, returned: Any, gradient: Tensor, layout: FlatLayout) -> Product:
     """v ↦ Jᵀ∇²ℓJv, with J the Jacobian of the output and ∇²ℓ the Hessian of the loss as a function of the output.
 
     Jv is the derivative of Jᵀu, which is linear in u, with respect to u.
     """
+    output = returned[1]
     outputs = list(output) if isinstance(output, (list, tuple)) else [output]
     if not (outputs and all(_is_floating(each) and each.requires_grad for each in outputs)):
         raise TypeError("closure must return as output a tensor of a floating dtype that depends on the parameters")
@@ -122,6 +121,17 @@ def _gauss_newton(loss: Tensor, output: Any, layout: FlatLayout) -> Callable[[Te
         return layout.vector(_vector_jacobian(outputs, layout.params, bent))
 
     return product
+
+
+def _no_curvature(loss: Tensor, returned: Any, gradient: Tensor, layout: FlatLayout) -> None:
+    """B = 0, of the first-order method."""
+
+
+_PRODUCTS: Final[Mapping[str, Callable[[Tensor, Any, Tensor, FlatLayout], Product | None]]] = {
+    "hessian": _hessian,
+    "gauss_newton": _gauss_newton,
+    "none": _no_curvature,
+}
 
 
 def _vector_jacobian(

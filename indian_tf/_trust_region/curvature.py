@@ -1,8 +1,8 @@
 """The loss, its gradient, and products with its curvature, by TensorFlow's automatic differentiation."""
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import tensorflow as tf
 
@@ -71,34 +71,42 @@ def differentiate(loss_fn: Callable[[], Any], variables: Sequence[Any], curvatur
             raise ValueError(
                 "loss_fn must return a loss that depends on the variables, got one that is detached from them"
             )
-        product: Callable[[Any], Any] | None = None
-        if curvature == "gauss_newton":
-            product = _gauss_newton(loss, returned[1], variables, first, second)
-    if curvature == "hessian":
-        product = _hessian(gradients, variables, second)
+        product = _PRODUCTS[curvature](loss, returned, gradients, variables, _Tapes(first, second))
     gradient = tf.stop_gradient(flat(gradients, variables))
     return LocalModel(tf.stop_gradient(loss), gradient, product)
 
 
-def _hessian(gradients: Sequence[Any], variables: Sequence[Any], second: tf.GradientTape) -> Callable[[Any], Any]:
+class _Tapes(NamedTuple):
+    """The tape of the loss, and that of the gradients, under which products are made."""
+
+    first: tf.GradientTape
+    second: tf.GradientTape
+
+
+def _hessian(
+    loss: Any, returned: Any, gradients: Sequence[Any], variables: Sequence[Any], tapes: _Tapes
+) -> Callable[[Any], Any]:
     """v ↦ ∇²L v: the gradients, differentiated once more."""
     known = [k for k, gradient in enumerate(gradients) if gradient is not None]
 
     def product(vector: Any) -> Any:
         parts = views(vector, variables)
-        return flat(_pull_back(second, [gradients[k] for k in known], variables, [parts[k] for k in known]), variables)
+        return flat(
+            _pull_back(tapes.second, [gradients[k] for k in known], variables, [parts[k] for k in known]), variables
+        )
 
     return product
 
 
 def _gauss_newton(
-    loss: Any, output: Any, variables: Sequence[Any], first: tf.GradientTape, second: tf.GradientTape
+    loss: Any, returned: Any, gradients: Sequence[Any], variables: Sequence[Any], tapes: _Tapes
 ) -> Callable[[Any], Any]:
     """v ↦ Jᵀ∇²ℓJv, with J the Jacobian of the output and ∇²ℓ the Hessian of the loss as a function of the output.
 
-    Jv is the derivative of Jᵀu, which is linear in u, with respect to u. To be called under the tape ``second``.
+    Jv is the derivative of Jᵀu, which is linear in u, with respect to u.
     """
-    outputs, slopes = _outputs_and_slopes(loss, output, first)
+    first, second = tapes
+    outputs, slopes = _outputs_and_slopes(loss, returned[1], first)
     duals = [tf.zeros_like(each) for each in outputs]
     second.watch(duals)
     pulled = [
@@ -116,6 +124,17 @@ def _gauss_newton(
         return flat(_pull_back(first, outputs, variables, _zeros_for_none(bent, outputs)), variables)
 
     return product
+
+
+def _no_curvature(loss: Any, returned: Any, gradients: Sequence[Any], variables: Sequence[Any], tapes: _Tapes) -> None:
+    """B = 0, of the first-order method."""
+
+
+_PRODUCTS: Final[Mapping[str, Callable[..., Callable[[Any], Any] | None]]] = {
+    "hessian": _hessian,
+    "gauss_newton": _gauss_newton,
+    "none": _no_curvature,
+}
 
 
 def _outputs_and_slopes(loss: Any, output: Any, first: tf.GradientTape) -> tuple[list[Any], list[Any]]:

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_core import norms
-from indian_core.trust_region import Hyperparameters, Report, check
-from indian_torch.flat import FlatLayout
+from indian_core.trust_region import Report, Settings, check
+from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["TrustRegionState"]
 
@@ -24,7 +24,7 @@ class TrustRegionState(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; it has the hyperparameters of all others, and the same radius."""
-        common = self._hyperparameters()._asdict() if self.param_groups else self.defaults
+        common = self._settings()._asdict() if self.param_groups else self.defaults
         if isinstance(param_group, dict):
             param_group = common | param_group
         super().add_param_group(param_group)
@@ -41,11 +41,11 @@ class TrustRegionState(Optimizer):
 
     @radius.setter
     def radius(self, radius: float) -> None:
-        self._shared()["radius"] = check(self._hyperparameters()._replace(radius=radius)).radius
+        self._shared()["radius"] = check(self._settings()._replace(radius=radius)).radius
 
-    def _hyperparameters(self) -> Hyperparameters:
+    def _settings(self) -> Settings:
         """Those of the first group, which are those of all."""
-        return Hyperparameters(**{name: self.param_groups[0][name] for name in Hyperparameters._fields})
+        return Settings(**{name: self.param_groups[0][name] for name in Settings._fields})
 
     def _shared(self) -> dict[str, Any]:
         """The state that belongs to no single parameter; it lies with the first one."""

@@ -6,13 +6,13 @@ along the vector and not the gradient besides; the compiler would do so for most
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import jax
 import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
-from indian_jax.value_function import CompositeLoss, bind
+from indian_jax._trust_region.composite_loss import CompositeLoss, bind
 
 __all__ = ["Product", "curvature_product"]
 
@@ -37,14 +37,12 @@ def curvature_product(
     Raises:
         TypeError: ``value_fn`` is no `CompositeLoss`, or something in it has no second derivative.
     """
-    if curvature == "none":
+    make_product = _PRODUCTS[curvature]
+    if make_product is None:
         return None
-    gauss_newton = curvature == "gauss_newton"
-    if gauss_newton and not isinstance(value_fn, CompositeLoss):
-        raise TypeError(f"value_fn must be a CompositeLoss for curvature='gauss_newton', got {value_fn!r}")
     needed = f"value_fn must have the derivatives that curvature={curvature!r} needs"
     try:
-        product = (_gauss_newton if gauss_newton else _hessian)(value_fn, arguments, params)
+        product = make_product(value_fn, arguments, params)
         program = jax.make_jaxpr(product)(params).jaxpr
     # Which of these JAX raises depends on what it is that cannot be differentiated.
     except (TypeError, ValueError, NotImplementedError) as error:
@@ -62,8 +60,10 @@ def _hessian(value_fn: Callable[..., Any], arguments: Mapping[str, Any], params:
     return product
 
 
-def _gauss_newton(value_fn: Any, arguments: Mapping[str, Any], params: optax.Params) -> Product:
+def _gauss_newton(value_fn: Callable[..., Any], arguments: Mapping[str, Any], params: optax.Params) -> Product:
     """v ↦ Jᵀ∇²ℓJv, with the Jacobian J of the model and the Hessian ∇²ℓ of the loss at the model's output."""
+    if not isinstance(value_fn, CompositeLoss):
+        raise TypeError(f"value_fn must be a CompositeLoss for curvature='gauss_newton', got {value_fn!r}")
     model_fn, loss_fn = bind((value_fn.model_fn, value_fn.loss_fn), arguments)
     output, push = jax.linearize(model_fn, params)
     pull = jax.linear_transpose(push, params)
@@ -74,6 +74,14 @@ def _gauss_newton(value_fn: Any, arguments: Mapping[str, Any], params: optax.Par
         return image
 
     return product
+
+
+_PRODUCTS: Final[Mapping[str, Callable[[Callable[..., Any], Mapping[str, Any], optax.Params], Product] | None]] = {
+    "hessian": _hessian,
+    "gauss_newton": _gauss_newton,
+    "none": None,
+}
+"""What makes the product for each curvature; None for B = 0."""
 
 
 def _custom_vjp_names(function: Callable[..., Any], params: optax.Params) -> str:

@@ -1,4 +1,4 @@
-"""The hyperparameters of the trust region: names, defaults, ranges and error messages, for every adapter."""
+"""The settings of the trust region: names, defaults, ranges and error messages, for every adapter."""
 
 from typing import Any, Final, NamedTuple
 
@@ -11,20 +11,20 @@ from indian_core.hyperparameters import (
     check_whole_number,
 )
 from indian_core.norms import NORMS
+from indian_core.trust_region.subproblem import SUBPROBLEMS
 
 __all__ = [
     "CURVATURES",
     "DEFAULTS",
     "RANGES",
-    "SUBPROBLEMS",
-    "Hyperparameters",
+    "Settings",
     "check",
     "default_shrink_factor",
 ]
 
 
-class Hyperparameters(NamedTuple):
-    """The hyperparameters, with their defaults: Table 1 of Kohler, Adolphs, Lucchi (2019), as far as it names them.
+class Settings(NamedTuple):
+    """The settings, with their defaults: Table 1 of Kohler, Adolphs, Lucchi (2019), as far as it names them.
 
     Attributes:
         norm: The shape of the ellipsoid: ``"rmsprop"``, ``"adagrad"``, or None for a ball.
@@ -57,11 +57,9 @@ class Hyperparameters(NamedTuple):
     norm_epsilon: float = 1e-8
 
 
-DEFAULTS: Final = Hyperparameters()
+DEFAULTS: Final = Settings()
 
 CURVATURES: Final = ("hessian", "gauss_newton", "none")
-
-SUBPROBLEMS: Final = ("steihaug", "lanczos")
 
 _EUCLIDEAN_SHRINK_FACTOR: Final = 1.5
 
@@ -93,25 +91,25 @@ def default_shrink_factor(norm: str | None) -> float:
     return _EUCLIDEAN_SHRINK_FACTOR if norm is None else NORMS[norm].shrink_factor
 
 
-def check(hyperparameters: Hyperparameters) -> Hyperparameters:
-    """The hyperparameters as plain Python values, with nothing left to a default, if every one is valid.
+def check(settings: Settings) -> Settings:
+    """The settings as plain Python values, with nothing left to a default, if every one is valid.
 
     Args:
-        hyperparameters: A number may be a Python or NumPy number, or a one-element array of any framework.
+        settings: A number may be a Python or NumPy number, or a one-element array of any framework.
 
     Raises:
         TypeError: A value is of the wrong type.
         ValueError: A value is out of its range, or ``radius`` or ``accept_ratio`` greater than its upper bound.
 
     Example:
-        >>> check(Hyperparameters(norm="adagrad")).shrink_factor
+        >>> check(Settings(norm="adagrad")).shrink_factor
         1.5
-        >>> check(Hyperparameters(shrink_factor=1))
+        >>> check(Settings(shrink_factor=1))
         Traceback (most recent call last):
         ...
         ValueError: shrink_factor must be a finite number > 1, got 1
     """
-    given = hyperparameters
+    given = settings
     check_choice("norm", given.norm, NORMS, optional=True)
     check_choice("curvature", given.curvature, CURVATURES)
     check_choice("subproblem", given.subproblem, SUBPROBLEMS)
