@@ -1,6 +1,5 @@
 """The ellipsoidal trust region as an `optax.GradientTransformationExtraArgs`."""
 
-import math
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -35,7 +34,7 @@ class TrustRegionState(NamedTuple):
         accumulator: v of the norm, a tree like the parameters; zero before the first step. None for the Euclidean norm.
         report: What happened in the last step, an `indian_core.trust_region.Report` of scalars; its ``radius`` is Δ for
             the next step, its ``backpropagations`` those of all steps so far. Before the first step the other numbers
-            are NaN or 0.
+            are 0.
     """
 
     count: jax.Array  # type: ignore[assignment]  # tuple.count
@@ -184,7 +183,8 @@ def trust_region(
 
         dtype = _scalar_dtype(params)
         own = _in_dtype(settings, dtype)
-        coefficients = norms.norm_coefficients(own.norm, state.count + 1, own.norm_decay, own.norm_epsilon, jnp)
+        count = jnp.asarray(state.count + 1, float)
+        coefficients = norms.norm_coefficients(own.norm, count, own.norm_decay, own.norm_epsilon, jnp)
         accumulator = _accumulated(state.accumulator, gradient, coefficients)
         loss, leaves = jnp.asarray(value), jax.tree.leaves(params)
         loss_eps, radius = _eps(loss, *leaves), state.report.radius
@@ -285,7 +285,7 @@ def _accumulated(
 ) -> optax.Params | None:
     """v⁺."""
     return (
-        jax.tree.map(lambda v, g: norms.accumulate(v, g, coefficients).astype(g.dtype), accumulator, gradient)
+        jax.tree.map(lambda v, g: norms.accumulate(v, g, _for_leaf(coefficients, g)), accumulator, gradient)
         if accumulator is not None
         else None
     )
@@ -297,7 +297,12 @@ def _diagonal(
     """A."""
     if accumulator is None:
         return jax.tree.map(lambda _: norms.scale(None, coefficients), gradient)
-    return jax.tree.map(lambda v: norms.scale(v, coefficients, jnp).astype(v.dtype), accumulator)
+    return jax.tree.map(lambda v: norms.scale(v, _for_leaf(coefficients, v), jnp), accumulator)
+
+
+def _for_leaf(coefficients: norms.NormCoefficients, leaf: jax.Array) -> norms.NormCoefficients:
+    """The coefficients with those that are traced in the dtype of a leaf."""
+    return norms.NormCoefficients(*(c.astype(leaf.dtype) if isinstance(c, jax.Array) else c for c in coefficients))
 
 
 def _eps(*arrays: jax.Array) -> float:
@@ -306,22 +311,14 @@ def _eps(*arrays: jax.Array) -> float:
 
 
 def _first_report(radius: jax.typing.ArrayLike, dtype: Any) -> Report:
-    number, whole, no = jnp.full((), math.nan, dtype), jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-    return Report(
-        loss=number,
-        trial_loss=number,
-        model_decrease=number,
-        ratio=number,
-        radius=jnp.asarray(radius, dtype),
-        accepted=no,
-        within_rounding=no,
-        iterations=whole,
-        termination=whole,
-        negative_curvature=no,
-        gradient_norm=number,
-        step_norm=number,
-        backpropagations=whole,
+    """The report before the first step: zeros, each an array of its own, so that the state can be donated."""
+    whole, flags = (
+        ("iterations", "termination", "backpropagations"),
+        ("accepted", "within_rounding", "negative_curvature"),
     )
+    kinds = dict.fromkeys(Report._fields, dtype) | dict.fromkeys(whole, jnp.int32) | dict.fromkeys(flags, bool)
+    zeros = Report(**{name: jnp.zeros((), kind) for name, kind in kinds.items()})
+    return zeros._replace(radius=jnp.array(radius, dtype))
 
 
 def _in_dtypes_of(before: Report, report: Report) -> Report:

@@ -17,7 +17,7 @@ from indian_torch._trust_region.curvature import differentiate, loss_of
 from indian_torch._trust_region.flat_layout import FlatLayout
 from indian_torch._trust_region.space import TorchSpace
 from indian_torch._trust_region.state import TrustRegionState
-from indian_torch._trust_region.trial import kept_unless_accepted, random_numbers_kept
+from indian_torch._trust_region.trial import casts_forgotten, kept_unless_accepted, random_numbers_kept
 
 __all__ = ["TrustRegion"]
 
@@ -38,8 +38,9 @@ class TrustRegion(TrustRegionState):
     step costs a gradient and a product with the curvature, about the price of a gradient, for each iteration.
 
     A batch's loss and its loss at the trial point must be the same function: the closure is called at both, with the
-    same random numbers of PyTorch. Layers that change as they are evaluated, as batch normalization does its running
-    statistics, see the batch twice.
+    same random numbers of PyTorch, and without the casts of weights that `torch.autocast` has cached. If the reports of
+    the steps say that it is not the same, one `UserWarning` names the likely cause. Layers that change as they are
+    evaluated, as batch normalization does its running statistics, see the batch twice.
 
     Memory beside the parameters: the norm's accumulator, which is the state; while the step is sought, six vectors of
     the size of the parameters, g, s, r, d, Bd and A (with ``"lanczos"`` g, s, q, the q before, Bq and A), with up to
@@ -150,7 +151,7 @@ class TrustRegion(TrustRegionState):
         if not layout.params:
             raise ValueError("params must have a parameter that requires a gradient, got none")
         # Afterwards the random numbers are as before, so that the trial draws the same.
-        with torch.enable_grad(), random_numbers_kept(layout.params):
+        with torch.enable_grad(), random_numbers_kept(layout.params), casts_forgotten():
             local = differentiate(closure(), layout, settings.curvature)
         loss, before, eps = local.loss, local.loss.item(), local.loss_eps
         coefficients = norms.norm_coefficients(
@@ -166,7 +167,7 @@ class TrustRegion(TrustRegionState):
 
         with kept_unless_accepted(layout.params) as trial:
             torch._foreach_add_(layout.params, layout.views(solution.step))
-            with torch.enable_grad():
+            with torch.enable_grad(), casts_forgotten():
                 after = loss_of(closure(), settings.curvature).item()
             decrease, end = solution.model_decrease, solution.termination
             verdict = judge(before, after, decrease, shared["radius"], end, settings, eps=eps, xp=plain_numbers)
@@ -176,4 +177,5 @@ class TrustRegion(TrustRegionState):
         if self.report.accepted:
             shared["steps"] += 1
             self._keep(layout, accumulator)
+        self._warn_of_stall()
         return loss

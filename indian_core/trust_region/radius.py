@@ -18,9 +18,10 @@ class Verdict(NamedTuple):
     """What becomes of a step.
 
     Attributes:
-        ratio: (loss − trial loss) / model decrease; 1 within rounding.
+        ratio: (loss − trial loss) / model decrease; 1 within rounding, 0 if the model does not fall.
         accepted: Whether the parameters take the step.
-        within_rounding: Whether both decreases are within the rounding error of the loss.
+        within_rounding: Whether both decreases are within the rounding error of the loss, or the loss is exactly 0 and
+            the step does not lower it.
         radius: Δ for the next step.
     """
 
@@ -52,6 +53,10 @@ def judge(
     step is accepted only if the loss has not grown, so that an accepted step never raises it; and the radius grows only
     after a step to the boundary, from where a longer one may be told from rounding errors.
 
+    A loss of exactly 0 that the step does not lower is that of a batch which is fitted perfectly. Its gradient is made
+    of rounding errors, so the batch says nothing of the radius, and the radius stays as it is. If a loss can be
+    negative, add a constant to it, so that it does not start at exactly 0.
+
     Args:
         loss: L(w).
         trial_loss: L(w + s), on the same batch.
@@ -71,17 +76,19 @@ def judge(
     """
     decrease = loss - trial_loss
     error = rounding_error(loss, eps, xp=xp)
-    within_rounding = (xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error)
+    fitted = (loss == 0) & (trial_loss >= 0)
+    within_rounding = fitted | ((xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error))
     # A model that does not fall is no model: by rounding errors, or not finite.
     falls = model_decrease > 0
-    ratio = decrease / xp.where(falls, model_decrease, 1.0)
-    ratio = xp.where(within_rounding, 1.0, xp.where(falls, ratio, float("nan")))
-    good = xp.isfinite(ratio) & (ratio >= settings.accept_ratio)
+    ratio = xp.where(falls, decrease / xp.where(falls, model_decrease, 1.0), 0.0 * decrease)
+    ratio = xp.where(within_rounding, 1.0, ratio)
+    good = within_rounding | (falls & xp.isfinite(ratio) & (ratio >= settings.accept_ratio))
     on_boundary = (termination == Termination.BOUNDARY) | (termination == Termination.NEGATIVE_CURVATURE)
-    grows = (ratio > settings.expand_ratio) & (xp.logical_not(within_rounding) | on_boundary)
+    may_grow = xp.logical_not(within_rounding) | (on_boundary & xp.logical_not(fitted))
     grown = settings.expand_factor * radius
     grown = xp.where(grown < settings.max_radius, grown, settings.max_radius)
     # A radius that somebody has set beyond the maximum is not cut where the rule lets it stay or grow.
     grown = xp.where(grown > radius, grown, radius)
+    grows = good & (ratio > settings.expand_ratio) & may_grow
     next_radius = xp.where(good, xp.where(grows, grown, radius), radius / settings.shrink_factor)
     return Verdict(ratio, good & (trial_loss <= loss), within_rounding, next_radius)

@@ -39,7 +39,8 @@ class Report(NamedTuple):
         loss: The loss before the step.
         trial_loss: The loss at the trial point, on the same batch; after the step it is the loss if ``accepted``.
         model_decrease: −(gᵀs + ½ sᵀBs), by how much the model says the loss will fall.
-        ratio: (loss − trial_loss) / model_decrease; 1 where ``within_rounding``; NaN if a term of it is.
+        ratio: (loss − trial_loss) / model_decrease; 1 if ``within_rounding``, 0 if the model does not fall, NaN if a
+            loss is.
         radius: Δ for the next step.
         accepted: Whether the parameters have moved.
         within_rounding: Whether the decrease, the model's and the real one, is less than the loss is known to. For a

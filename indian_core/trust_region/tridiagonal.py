@@ -79,13 +79,21 @@ def minimize(
         >>> solution.coefficients.round(3), float(solution.multiplier)
         (array([-0.5  , -1.936]), 1.0)
     """
-    if xp is numpy and 0 < count < diagonal.shape[0]:
-        # Numbers that are known now make the padding unnecessary.
-        used = slice(int(count))
-        small = minimize(diagonal[used], off_diagonal[used], count, gradient_norm, radius, eps=eps)
-        coefficients = numpy.zeros_like(diagonal)
-        coefficients[used] = small.coefficients
-        return small._replace(coefficients=coefficients)
+    if xp is not numpy:
+        return _minimize(diagonal, off_diagonal, count, gradient_norm, radius, eps, xp)
+    # Numbers that are known now make the padding unnecessary.
+    used = slice(int(count) or None)
+    # Squares of small parts underflow, whatever the caller wants to hear of his own arithmetic.
+    with numpy.errstate(all="ignore"):
+        small = _minimize(diagonal[used], off_diagonal[used], count, gradient_norm, radius, eps, xp)
+    coefficients = numpy.zeros_like(diagonal)
+    coefficients[used] = small.coefficients
+    return small._replace(coefficients=coefficients)
+
+
+def _minimize(
+    diagonal: Array, off_diagonal: Array, count: Scalar, gradient_norm: Scalar, radius: Scalar, eps: float, xp: Any
+) -> Solution:
     number = plain_numbers.beside(xp)
     size = diagonal.shape[0]
     index = xp.arange(size)
@@ -128,7 +136,7 @@ def minimize(
     parts, _ = _parts(gradient, gaps + shift, xp)
     multiplier = shift - leftmost
     multiplier = number.where(multiplier > 0, multiplier, 0.0)
-    coefficients = xp.sum(eigenvectors * -parts, axis=1)
+    coefficients = xp.sum(eigenvectors * -parts[None, :], axis=1)
     coefficients = xp.where(used, coefficients, 0.0)
     # gᵀh + ½ hᵀTh in the eigenvectors' coordinates.
     decrease = gradient_norm * _dot(first_row, parts, xp) - 0.5 * _dot(eigenvalues * parts, parts, xp)
@@ -162,7 +170,8 @@ def _start_of_hard_case(
 
 def _parts(gradient: Array, shifted: Array, xp: Any) -> tuple[Array, Array]:
     """gradient/shifted and 1/shifted, 0 where both are 0: there the shortest solution has no part."""
-    weights = 1.0 / xp.where(shifted > 0, shifted, float("inf"))
+    positive = shifted > 0
+    weights = xp.where(positive, 1.0 / xp.where(positive, shifted, 1.0), 0.0 * shifted)
     return gradient * weights, weights
 
 

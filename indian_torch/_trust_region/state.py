@@ -1,5 +1,6 @@
 """What the trust region keeps from step to step, and what its parameter groups share."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch.optim.optimizer import Optimizer
 
 from indian_core import norms
 from indian_core.trust_region import Report, Settings, check
+from indian_core.trust_region.stall import StallWatch
 from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["TrustRegionState"]
@@ -21,6 +23,7 @@ class TrustRegionState(Optimizer):
     """
 
     report: Report | None = None
+    _watch: StallWatch | None = None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; it has the hyperparameters of all others, and the same radius."""
@@ -49,10 +52,20 @@ class TrustRegionState(Optimizer):
 
     def _shared(self) -> dict[str, Any]:
         """The state that belongs to no single parameter; it lies with the first one."""
-        state = self.state[self.param_groups[0]["params"][0]]
+        first = next(param for group in self.param_groups for param in group["params"])
+        state = self.state[first]
         for name, value in {"radius": self.param_groups[0]["radius"], "steps": 0, "backpropagations": 0}.items():
             state.setdefault(name, value)
         return state
+
+    def _warn_of_stall(self) -> None:
+        """Show what the reports so far say is wrong with the closure."""
+        if self._watch is None:
+            self._watch = StallWatch("closure")
+        message = None if self.report is None else self._watch.see(self.report)
+        if message is not None:
+            # Above `step` are the wrappers of `torch.no_grad` and of PyTorch's profiler.
+            warnings.warn(message, stacklevel=5)
 
     def _accumulator(
         self, layout: FlatLayout, gradient: Tensor, coefficients: norms.NormCoefficients, norm: str | None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["Trial", "kept_unless_accepted", "random_numbers_kept"]
+__all__ = ["Trial", "casts_forgotten", "kept_unless_accepted", "random_numbers_kept"]
 
 
 class Trial:
@@ -33,3 +33,13 @@ def random_numbers_kept(params: Sequence[Tensor]) -> Iterator[None]:
     devices = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type="cuda" if device.type == "cpu" else device.type):
         yield
+
+
+@contextlib.contextmanager
+def casts_forgotten() -> Iterator[None]:
+    """Forget the casts of weights that `torch.autocast` has cached, before and after, since the weights move."""
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()

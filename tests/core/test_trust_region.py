@@ -106,6 +106,33 @@ def test_verdicts_are_the_same_on_the_arrays_of_every_framework(
         np.testing.assert_allclose(found, expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize("trial", [0.0, 1e-30, 0.5])
+@pytest.mark.parametrize("end", list(Termination))
+@pytest.mark.parametrize("decrease", [0.0, 1e-20, 3.0])
+def test_a_loss_of_exactly_zero_leaves_the_radius_alone(trial: float, end: Termination, decrease: float) -> None:
+    """Of a batch that is fitted perfectly."""
+    found = verdict(0.0, trial, decrease, radius=0.5, end=end)
+    assert found.radius == 0.5
+    assert found.accepted == (trial == 0)
+    assert found.within_rounding
+
+
+def test_a_loss_that_falls_below_zero_is_judged_as_any_other() -> None:
+    found = verdict(0.0, -1.0, 1.0, radius=0.5)
+    assert found.accepted
+    assert found.radius == pytest.approx(0.55)
+    assert not found.within_rounding
+
+
+def test_numpys_error_state_is_the_callers_own() -> None:
+    with np.errstate(all="raise"):
+        found = tridiagonal.minimize(
+            np.array([1.0, 1e-200, -1e-3]), np.array([1e-180, 1e-160, 0.0]), 3, 1e-170, 2.0, eps=EPS
+        )
+        assert np.geterr()["under"] == "raise"
+    assert np.isfinite(found.coefficients).all()
+
+
 def tridiagonal_matrix(diagonal: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
     return np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
 

@@ -484,3 +484,54 @@ def test_every_batch_is_judged_by_itself():
     known = report.loss > 1e-8
     assert known.sum() >= 5
     np.testing.assert_allclose(report.ratio[known], 1.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
+def test_a_fresh_state_can_be_donated_and_holds_no_nan(subproblem):
+    tx = trust_region(subproblem=subproblem, norm="adagrad", radius=0.5, max_iterations=3)
+
+    def value_fn(params):
+        return jnp.sum(params["w"] ** 4) + params["b"] ** 2
+
+    def step(params, state):
+        value, grad = jax.value_and_grad(value_fn)(params)
+        updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=value_fn)
+        return optax.apply_updates(params, updates), state
+
+    params = {"w": jnp.ones(3), "b": jnp.array(1.0)}
+    with jax.debug_nans(True):
+        state = tx.init(params)
+        leaves = jax.tree.leaves(state)
+        assert len({leaf.unsafe_buffer_pointer() for leaf in leaves}) == len(leaves)
+        params, state = jax.jit(step, donate_argnums=(0, 1))(params, state)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    assert state.report.accepted
+
+
+@pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
+@pytest.mark.parametrize(("norm", "curvature"), [(None, "hessian"), ("rmsprop", "gauss_newton"), ("adagrad", "none")])
+def test_the_strict_modes_of_jax_change_nothing(subproblem, norm, curvature):
+    tx = trust_region(subproblem=subproblem, norm=norm, curvature=curvature, radius=0.5, max_iterations=4)
+    value_fn = CompositeLoss(
+        lambda params: jnp.tanh(params["w"]) * params["b"], lambda output: jnp.sum((output - 2) ** 2)
+    )
+
+    @jax.jit
+    def step(params, state):
+        value, grad = jax.value_and_grad(value_fn)(params)
+        updates, state = tx.update(grad, state, params, value=value, grad=grad, value_fn=value_fn)
+        return optax.apply_updates(params, updates), state
+
+    def run():
+        params = {"w": jnp.array([[1.0, 0.5, -1.0]]), "b": jnp.array(0.5)}
+        state = tx.init(params)
+        for _ in range(3):
+            params, state = step(params, state)
+        return params, state
+
+    expected = run()
+    step.clear_cache()
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = run()
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -361,3 +361,17 @@ def test_variables_of_other_dtypes_are_refused(dtypes):
     variables = [keras.Variable([1.0], dtype=dtype) for dtype in dtypes]
     with pytest.raises(TypeError, match="must all be of dtype float32, or all of float64"):
         TrustRegion().minimize(lambda: keras.ops.sum(variables[0]), variables)
+
+
+@pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
+def test_no_number_that_is_not_finite_is_in_the_graph(subproblem):
+    variable = keras.Variable(np.array([1.0, -2.0], "float32"))
+    optimizer = TrustRegion(subproblem=subproblem, radius=0.5, max_iterations=3)
+    tf.debugging.enable_check_numerics()
+    try:
+        step = tf.function(lambda: optimizer.minimize(lambda: tf.reduce_sum(variable.value**4), [variable]))
+        reports = [step() for _ in range(3)]
+    finally:
+        tf.debugging.disable_check_numerics()
+    assert all(np.isfinite(np.asarray(field, float)) for report in reports for field in report)
+    assert bool(reports[0].accepted)

@@ -349,3 +349,85 @@ def test_number_of_large_buffers_is_constant(subproblem: str) -> None:
     assert found.iterations == 12
     # A, s, r and d, or A, s, q and the q before; Bd, which the product makes, and g come on top.
     assert max(alive) <= 4
+
+
+def regression(dtype: torch.dtype = torch.float32) -> tuple[torch.nn.Module, Tensor, Tensor]:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).to(dtype)
+    x = torch.randn(64, 4, dtype=dtype)
+    return model, x, torch.sin(x[:, :1])
+
+
+def test_a_step_within_autocast_is_judged_with_the_weights_of_the_trial() -> None:
+    """Autocast caches the cast of a weight, and would take the old one for the trial."""
+    model, x, y = regression()
+    optimizer = TrustRegion(model.parameters(), radius=0.1, norm=None)
+    losses, ratios = [], []
+    for _ in range(30):
+        with torch.autocast("cpu", torch.bfloat16):
+            losses.append(optimizer.step(lambda: (model(x).float() - y).square().mean()).item())
+            # Nor must the casts of a rejected trial outlive it.
+            now = (model(x).float() - y).square().mean().item()
+        assert optimizer.report is not None
+        ratios.append(optimizer.report.ratio)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert now == (model(x).float() - y).square().mean().item()
+    assert losses[-1] < 0.7 * losses[0]
+    assert ratios.count(0.0) < 3
+
+
+def test_a_perfectly_fitted_batch_leaves_the_radius_alone() -> None:
+    """Its loss is exactly 0, and its gradient made of rounding errors."""
+    weight = torch.tensor([30.0, -30.0], requires_grad=True)
+    other = torch.tensor([1.0], requires_grad=True)
+    optimizer = TrustRegion([weight, other], radius=0.5, norm=None, curvature="none")
+    fitted = lambda: torch.nn.functional.cross_entropy(weight[None] + 0 * other, torch.tensor([0]))  # noqa: E731
+    assert fitted().item() == 0
+    for k in range(200):
+        before = optimizer.radius
+        optimizer.step(fitted if k % 2 else lambda: (other**2).sum() + 0 * weight.sum())
+        if k % 2:
+            assert optimizer.radius == before
+    assert optimizer.radius > 1e-4
+
+
+def test_a_closure_that_does_not_see_the_step_is_named_once() -> None:
+    model, x, y = regression()
+    optimizer = TrustRegion(model.parameters(), radius=0.1)
+
+    def train() -> None:
+        for _ in range(10):
+            loss = (model(x) - y).square().mean()
+            optimizer.step(lambda loss=loss: loss)
+
+    with pytest.warns(UserWarning, match="closure does not see the step") as caught:
+        train()
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_a_closure_with_a_batch_of_its_own_in_each_call_is_named_once() -> None:
+    model, x, y = regression()
+    optimizer = TrustRegion(model.parameters(), radius=0.1)
+    generator = np.random.default_rng(0)
+
+    def closure() -> Tensor:
+        rows = torch.from_numpy(generator.integers(0, 64, 4))
+        return (model(x[rows]) - y[rows]).square().mean()
+
+    def train() -> None:
+        for _ in range(300):
+            optimizer.step(closure)
+
+    with pytest.warns(UserWarning, match="not the same function") as caught:
+        train()
+    assert len(caught) == 1
+
+
+def test_a_first_group_without_parameters_is_no_obstacle() -> None:
+    x = torch.tensor([3.0, -4.0], requires_grad=True)
+    optimizer = TrustRegion([{"params": []}, {"params": [x]}], radius=1.0, norm=None)
+    for _ in range(10):
+        optimizer.step(lambda: x.square().sum())
+    assert x.abs().max() < 1e-3
+    assert optimizer.radius >= 1.0

@@ -1,0 +1,68 @@
+"""Signs in the reports that the loss is not what a trust region needs: the same function at both points of a step."""
+
+import math
+from collections import deque
+from typing import Final
+
+from indian_core.trust_region.report import Report
+
+__all__ = ["StallWatch"]
+
+_UNMOVED: Final = 3
+"""So many steps in a row without any change of the loss are no coincidence."""
+
+_WINDOW: Final = 20
+_WILD: Final = 10.0
+"""The ratio of a smooth function tends to 1 as the radius shrinks; it is rarely below −10, and hardly ever above 10."""
+
+
+class StallWatch:
+    """Reads the report of each step, and says once what is wrong.
+
+    Two faults look like steps that are rejected for good reasons: a loss that does not see the step, so that it is the
+    same at the trial point; and a loss that is another function at the trial point, as with a batch of its own.
+
+    Args:
+        function: Name of the user's function in the messages.
+
+    Example:
+        >>> watch = StallWatch("closure")
+        >>> watch.see(Report(1.0, 0.5, 0.5, 1.0, 1.0, True, False, 1, 1, False, 1.0, 1.0, 2)) is None
+        True
+    """
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._unmoved = 0
+        self._ratios: deque[float] = deque(maxlen=_WINDOW)
+        self._has_warned = False
+
+    def see(self, report: Report) -> str | None:
+        """The message to show after this step, at most once; None if nothing is wrong.
+
+        Args:
+            report: Of plain numbers.
+        """
+        if self._has_warned or report.within_rounding or not math.isfinite(report.ratio) or report.model_decrease <= 0:
+            return None
+        self._unmoved = self._unmoved + 1 if report.trial_loss == report.loss else 0
+        self._ratios.append(report.ratio)
+        message = None
+        if self._unmoved >= _UNMOVED:
+            message = (
+                f"the loss at the trial point was exactly the loss at the parameters in {_UNMOVED} steps in a row, "
+                f"though the model promised a decrease: {self._function} does not see the step. Does it use a copy of "
+                "the parameters that was cached before, or return a loss that was computed outside of it?"
+            )
+        elif self._is_wild():
+            message = (
+                f"in most of the last {_WINDOW} steps the loss changed by more than {_WILD:g} times what the model "
+                f"promised, up and down: {self._function} is not the same function at the parameters and at the trial "
+                "point. Does it draw a batch or random numbers of its own in each call?"
+            )
+        self._has_warned = message is not None
+        return message
+
+    def _is_wild(self) -> bool:
+        wild = sum(abs(ratio) > _WILD for ratio in self._ratios)
+        return wild >= 0.75 * _WINDOW and sum(ratio > _WILD for ratio in self._ratios) >= 3

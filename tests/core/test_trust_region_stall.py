@@ -1,0 +1,77 @@
+"""What the reports of good and bad losses make the watch say, and when."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from indian_core.trust_region import Report, Termination, reference
+from indian_core.trust_region.stall import StallWatch
+
+
+def report(loss: float, trial_loss: float, model_decrease: float) -> Report:
+    ratio = (loss - trial_loss) / model_decrease
+    return Report(
+        loss=loss,
+        trial_loss=trial_loss,
+        model_decrease=model_decrease,
+        ratio=ratio,
+        radius=1.0,
+        accepted=ratio > 1e-4,
+        within_rounding=False,
+        iterations=1,
+        termination=Termination.BOUNDARY,
+        negative_curvature=False,
+        gradient_norm=1.0,
+        step_norm=1.0,
+        backpropagations=2,
+    )
+
+
+def said(reports: list[Report]) -> list[str]:
+    watch = StallWatch("closure")
+    return [message for each in reports if (message := watch.see(each)) is not None]
+
+
+def test_a_loss_that_does_not_see_the_step_is_named_once() -> None:
+    (message,) = said([report(1.0, 1.0, 0.1)] * 50)
+    assert "closure does not see the step" in message
+    assert said([report(1.0, 1.0, 0.1)] * 2) == []
+    assert said([report(1.0, 1.0, 0.1), report(1.0, 1.0, 0.1), report(1.0, 0.9, 0.1)] * 20) == []
+
+
+def test_a_loss_of_two_batches_is_named_once() -> None:
+    generator = np.random.default_rng(0)
+    reports = [report(*generator.normal(size=2), 1e-3) for _ in range(200)]
+    (message,) = said(reports)
+    assert "not the same function" in message
+
+
+@pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+@pytest.mark.parametrize("radius", [1e-4, 1.0, 1e4])
+def test_nothing_is_said_of_a_hard_problem(subproblem: str, norm: str | None, radius: float) -> None:
+    optimize = scipy.optimize
+    run = reference.minimize(
+        optimize.rosen,
+        optimize.rosen_der,
+        optimize.rosen_hess_prod,
+        np.linspace(-3.0, 5.0, 8),
+        steps=300,
+        norm=norm,
+        subproblem=subproblem,
+        radius=radius,
+        max_radius=1e5,
+        expand_factor=2.0,
+    )
+    assert said(run.reports) == []
+
+
+def test_nothing_is_said_of_a_radius_that_is_far_too_large() -> None:
+    """Sixty steps are rejected, each with a loss that rises by orders of magnitude."""
+    reports = [report(1.0, 1.0 + 10.0 ** (50 - k), 0.1) for k in range(60)]
+    assert not any(each.accepted for each in reports)
+    assert said(reports) == []
+
+
+def test_nothing_is_said_of_losses_that_are_not_finite() -> None:
+    assert said([report(1.0, np.nan, 0.1), report(np.inf, np.inf, 0.1)] * 30) == []
