@@ -16,12 +16,12 @@ from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.settings import RANGES
 from indian_core.trust_region.subproblem import solve
+from indian_jax._arguments.scalars import scalar
+from indian_jax._arguments.trees import check_structure
 from indian_jax._trust_region.composite_loss import bind
 from indian_jax._trust_region.curvature import curvature_product
 from indian_jax._trust_region.space import TreeSpace, zeros_like
 from indian_jax._trust_region.value_function import check_scalar, check_value_fn
-from indian_jax.hyperparameters import scalar
-from indian_jax.matching_trees import check_structure
 
 __all__ = ["TrustRegionState", "trust_region"]
 

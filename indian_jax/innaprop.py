@@ -4,7 +4,7 @@ import jax
 import optax
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
-from indian_jax.decay_mask import Mask
+from indian_jax._arguments.decay_mask import Mask
 from indian_jax.transformation import indian
 
 __all__ = ["INNAprop", "innaprop"]

@@ -9,9 +9,9 @@ import optax
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import RANGES, check_shape, check_started
-from indian_jax.hyperparameters import scalar
-from indian_jax.leaf_step import inexact_dtype, working_dtype
-from indian_jax.matching_trees import first_difference
+from indian_jax._arguments.dtypes import inexact_dtype, working_dtype
+from indian_jax._arguments.scalars import scalar
+from indian_jax._arguments.trees import first_difference
 from indian_jax.transformation import INDIANState
 
 __all__ = ["phase"]

@@ -5,7 +5,7 @@ A constant step size is a number, or `optax.constant_schedule`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,12 @@ import optax
 
 from indian_core.hyperparameters import NON_NEGATIVE
 from indian_core.schedules import LogarithmicDecay, PowerDecay
-from indian_jax.hyperparameters import scalar
+from indian_jax._arguments.scalars import Scalar, scalar
 
 __all__ = ["largest_value", "logarithmic_decay", "power_decay"]
 
-StepSize: TypeAlias = float | jax.Array
 
-
-def power_decay(init_value: StepSize, power: float = 0.5, warmup_steps: int = 0) -> optax.Schedule:
+def power_decay(init_value: Scalar, power: float = 0.5, warmup_steps: int = 0) -> optax.Schedule:
     """γ_k = γ₀(k + 1)^(−q), after a linear warm-up if there is one: see `indian_core.schedules.PowerDecay`.
 
     Args:
@@ -42,7 +40,7 @@ def power_decay(init_value: StepSize, power: float = 0.5, warmup_steps: int = 0)
     return _scaled(init_value, PowerDecay(1.0, power, warmup_steps))
 
 
-def logarithmic_decay(init_value: StepSize, power: float = 2.0) -> optax.Schedule:
+def logarithmic_decay(init_value: Scalar, power: float = 2.0) -> optax.Schedule:
     """γ_k = γ₀ / log(k + e)^p: see `indian_core.schedules.LogarithmicDecay`.
 
     Args:
@@ -63,7 +61,7 @@ def logarithmic_decay(init_value: StepSize, power: float = 2.0) -> optax.Schedul
     return _scaled(init_value, LogarithmicDecay(1.0, power))
 
 
-def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> "_Scaled":
+def _scaled(init_value: Scalar, unit: Callable[[Any], Any]) -> "_Scaled":
     return _Scaled(scalar("init_value", init_value, NON_NEGATIVE), unit)
 
 
@@ -71,7 +69,7 @@ def _scaled(init_value: StepSize, unit: Callable[[Any], Any]) -> "_Scaled":
 class _Scaled:
     """γ₀ times the schedule of the core that starts at 1, so that γ₀ can be a traced value."""
 
-    initial: StepSize
+    initial: Scalar
     unit: Callable[[Any], Any]
 
     def __call__(self, count: jax.typing.ArrayLike) -> jax.Array:

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core.dynamics import post_form
 from indian_core.hyperparameters import DEFAULTS, RANGES, check_choice, resolve_initial_speed
-from indian_core.norms import NORMS, norm_coefficients
-from indian_jax.coefficients import in_dtype, step_coefficients
-from indian_jax.decay_mask import Mask, check_mask, decay_mask
-from indian_jax.hyperparameters import floating_dtype, scalar, scheduled
-from indian_jax.leaf_step import Leaf, LeafStep, inexact_dtype, step_leaf
-from indian_jax.matching_trees import check_structure, is_none
+from indian_core.norms import NORMS
+from indian_jax._arguments.decay_mask import Mask, check_mask, decay_mask
+from indian_jax._arguments.dtypes import floating_dtype, inexact_dtype
+from indian_jax._arguments.scalars import Scalar, scalar
+from indian_jax._arguments.trees import check_structure, is_none
+from indian_jax._step.coefficients import norm_coefficients, step_coefficients
+from indian_jax._step.leaf import Leaf, LeafStep, step_leaf
+from indian_jax._step.settings import Settings
 from indian_jax.schedules import largest_value
 
 __all__ = ["INNA", "INDIANState", "indian", "inna"]
@@ -121,94 +122,101 @@ def indian(
         >>> optax.apply_updates(params, updates).shape
         (2,)
     """
-    if not callable(learning_rate):
-        learning_rate = scalar("learning_rate", learning_rate, RANGES["learning_rate"])
-    alpha = scalar("alpha", alpha, RANGES["alpha"])
-    beta = scalar("beta", beta, RANGES["beta"])
-    initial_speed = resolve_initial_speed(initial_speed, norm)
-    if initial_speed is not None:
-        initial_speed = scalar("initial_speed", initial_speed, RANGES["initial_speed"])
-    if weight_decay is None:
-        weight_decay = DEFAULTS.weight_decay
-    weight_decay = scalar("weight_decay", weight_decay, RANGES["weight_decay"])
     check_choice("norm", norm, NORMS, optional=True)
-    # As `optax.inject_hyperparams` hands it over with bfloat16 parameters, the default is rounded to 1.
-    if getattr(norm_decay, "dtype", None) != jnp.bfloat16:
-        norm_decay = scalar("norm_decay", norm_decay, RANGES["norm_decay"])
-    elif norm == "rmsprop":
-        raise TypeError(
-            f"norm_decay must be {RANGES['norm_decay']}, not rounded to bfloat16; "
-            "give optax.inject_hyperparams the hyperparam_dtype float32"
-        )
-    norm_epsilon = scalar("norm_epsilon", norm_epsilon, RANGES["norm_epsilon"])
-    velocity_dtype = floating_dtype("velocity_dtype", velocity_dtype)
-    norm_dtype = floating_dtype("norm_dtype", norm_dtype)
     check_mask(mask)
-    largest_step_size = largest_value(learning_rate)
-    decays = isinstance(weight_decay, jax.Array) or weight_decay != 0
+    initial_speed = resolve_initial_speed(initial_speed, norm)
+    settings = Settings(
+        learning_rate=learning_rate if callable(learning_rate) else _scalar("learning_rate", learning_rate),
+        largest_step_size=largest_value(learning_rate),
+        alpha=_scalar("alpha", alpha),
+        beta=_scalar("beta", beta),
+        initial_speed=None if initial_speed is None else _scalar("initial_speed", initial_speed),
+        weight_decay=_scalar("weight_decay", DEFAULTS.weight_decay if weight_decay is None else weight_decay),
+        mask=mask,
+        norm=norm,
+        norm_decay=_norm_decay(norm_decay, norm),
+        norm_epsilon=_scalar("norm_epsilon", norm_epsilon),
+        velocity_dtype=floating_dtype("velocity_dtype", velocity_dtype),
+        norm_dtype=floating_dtype("norm_dtype", norm_dtype),
+    )
 
     def init_fn(params: optax.Params) -> INDIANState:
-        def velocity(param: jax.typing.ArrayLike) -> jax.Array:
-            own = velocity_dtype is None or jnp.iscomplexobj(param)
-            return jnp.zeros_like(param, dtype=inexact_dtype(param) if own else velocity_dtype)
-
-        def accumulator(param: jax.typing.ArrayLike) -> jax.Array:
-            own = jnp.finfo(inexact_dtype(param)).dtype
-            return jnp.zeros_like(param, dtype=own if norm_dtype is None else norm_dtype)
-
         return INDIANState(
             count=jnp.zeros((), jnp.int32),
-            velocity=jax.tree.map(velocity, params),
-            accumulator=None if norm is None else jax.tree.map(accumulator, params),
+            velocity=jax.tree.map(partial(_zero_velocity, dtype=settings.velocity_dtype), params),
+            accumulator=(
+                None
+                if settings.norm is None
+                else jax.tree.map(partial(_zero_accumulator, dtype=settings.norm_dtype), params)
+            ),
         )
 
     def update_fn(
         updates: optax.Updates, state: INDIANState, params: optax.Params | None = None, **extra_args: Any
     ) -> tuple[optax.Updates, INDIANState]:
         del extra_args
-        if not isinstance(state, INDIANState):
-            raise TypeError(f"state must be an INDIANState, as `init` returns it, got {type(state).__name__}")
-
+        trees = _trees_of_a_step(settings, updates, state, params)
         count = optax.safe_increment(state.count)
-        step_size = learning_rate
-        if callable(learning_rate):
-            step_size = scheduled("learning_rate", learning_rate(state.count))
-        form = partial(
-            post_form, step_size, alpha, beta, initial_speed=initial_speed, largest_step_size=largest_step_size
-        )
-        first = state.count == 0
-        with_decay = in_dtype(lambda: step_coefficients(partial(form, weight_decay=weight_decay), first))
-        without_decay = in_dtype(lambda: step_coefficients(form, first))
-        norm_in = in_dtype(lambda: norm_coefficients(norm, jnp.asarray(count, float), norm_decay, norm_epsilon, jnp))
+        step_in = step_coefficients(settings, state.count)
+        norm_in = norm_coefficients(settings, count)
 
-        check_structure("state", state.velocity, "the gradients", updates)
-        absent = jax.tree.map(lambda _: None, updates, is_leaf=is_none)
-        accumulator = absent
-        if norm is not None:
-            check_structure("state", state.accumulator, "the gradients", updates)
-            accumulator = state.accumulator
-        if decays:
-            if params is None:
-                raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
-            check_structure("params", params, "the gradients", updates)
-            leaf_decays = decay_mask(mask, params)
-        else:
-            # A leaf that does not decay does not need its parameters.
-            params = leaf_decays = absent
+        def step(path: Any, *leaf: Any) -> LeafStep:
+            return step_leaf(path, Leaf(*leaf), step_in, norm_in)
 
-        def step(path: Any, gradient: Any, velocity: Any, accumulator: Any, theta: Any, decays: Any) -> LeafStep:
-            leaf = Leaf(gradient, velocity, accumulator, theta if decays else None)
-            return step_leaf(path, leaf, with_decay if decays else without_decay, norm_in)
-
-        steps = jax.tree.map_with_path(step, updates, state.velocity, accumulator, params, leaf_decays, is_leaf=is_none)
-        next_state = INDIANState(
+        steps = jax.tree.map_with_path(step, *trees, is_leaf=is_none)
+        return jax.tree.map(lambda step: step.displacement, steps), INDIANState(
             count=count,
             velocity=jax.tree.map(lambda step: step.velocity, steps),
-            accumulator=None if norm is None else jax.tree.map(lambda step: step.accumulator, steps),
+            accumulator=None if settings.norm is None else jax.tree.map(lambda step: step.accumulator, steps),
         )
-        return jax.tree.map(lambda step: step.displacement, steps), next_state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
 
 inna = INNA = indian
+
+
+def _scalar(name: str, value: Any) -> Scalar:
+    return scalar(name, value, RANGES[name])
+
+
+def _norm_decay(value: Any, norm: str | None) -> Scalar:
+    """σ, checked. `optax.inject_hyperparams` may have rounded it to bfloat16, in which the default is 1."""
+    if getattr(value, "dtype", None) != jnp.bfloat16:
+        return _scalar("norm_decay", value)
+    if norm == "rmsprop":
+        raise TypeError(
+            f"norm_decay must be {RANGES['norm_decay']}, not rounded to bfloat16; "
+            "give optax.inject_hyperparams the hyperparam_dtype float32"
+        )
+    return value
+
+
+def _zero_velocity(param: jax.typing.ArrayLike, dtype: Any) -> jax.Array:
+    own = dtype is None or jnp.iscomplexobj(param)
+    return jnp.zeros_like(param, dtype=inexact_dtype(param) if own else dtype)
+
+
+def _zero_accumulator(param: jax.typing.ArrayLike, dtype: Any) -> jax.Array:
+    own = jnp.finfo(inexact_dtype(param)).dtype
+    return jnp.zeros_like(param, dtype=own if dtype is None else dtype)
+
+
+def _trees_of_a_step(
+    settings: Settings, updates: optax.Updates, state: INDIANState, params: optax.Params | None
+) -> tuple[Any, Any, Any, Any]:
+    """g, m, v and θ, checked; the leaves of v are None without a norm, those of θ where they do not decay."""
+    if not isinstance(state, INDIANState):
+        raise TypeError(f"state must be an INDIANState, as `init` returns it, got {type(state).__name__}")
+    check_structure("state", state.velocity, "the gradients", updates)
+    accumulator = theta = jax.tree.map(lambda _: None, updates, is_leaf=is_none)
+    if settings.norm is not None:
+        check_structure("state", state.accumulator, "the gradients", updates)
+        accumulator = state.accumulator
+    if settings.decays:
+        if params is None:
+            raise ValueError("params must be passed to update where weight_decay is not known to be 0, got None")
+        check_structure("params", params, "the gradients", updates)
+        decays = decay_mask(settings.mask, params)
+        theta = jax.tree.map(lambda param, decays: param if decays else None, params, decays, is_leaf=is_none)
+    return updates, state.velocity, accumulator, theta

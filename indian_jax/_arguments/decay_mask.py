@@ -1,4 +1,4 @@
-"""Which parameters decay: the ``mask`` of Optax's own optimizers, checked."""
+"""The argument ``mask``, as Optax's own optimizers have it: which parameters decay."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from indian_jax.matching_trees import first_difference, is_none
+from indian_jax._arguments.trees import first_difference, is_none
 
 __all__ = ["Mask", "check_mask", "decay_mask"]
 
@@ -32,11 +32,11 @@ def check_mask(mask: Mask | None) -> None:
 
 
 def decay_mask(mask: Mask | None, params: optax.Params) -> Any:
-    """A tree like ``params`` that says which leaves decay; all, where ``mask`` is None.
+    """A tree of bools like ``params``: which leaves decay. All decay where ``mask`` is None.
 
     Raises:
-        TypeError: The function ``mask`` returns anything but a tree of bools.
-        ValueError: The tree does not fit.
+        TypeError: ``mask`` is a function and does not return a tree of bools.
+        ValueError: The tree of bools has neither the structure of ``params`` nor a prefix of it.
     """
     if mask is None:
         mask = True
@@ -53,5 +53,5 @@ def decay_mask(mask: Mask | None, params: optax.Params) -> Any:
 
 
 def _is_function(mask: Mask) -> bool:
-    # A mask made by mapping over a module that can be called is a tree of bools all the same.
+    # A tree of bools may be callable, too: one that was made by mapping over a module with __call__.
     return callable(mask) and jax.tree_util.all_leaves([mask])

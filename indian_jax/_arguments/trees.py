@@ -1,4 +1,4 @@
-"""Trees that must have the structure of another: which leaf does not fit."""
+"""Trees that must have one structure, and which leaf does not fit."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def check_structure(name: str, tree: Any, expected_name: str, expected: Any) -> 
     """Raise an error unless ``tree`` has the structure of ``expected``; a None in ``expected`` fits anything.
 
     Raises:
-        ValueError: It has another, the message naming a leaf that only one of them has.
+        ValueError: The structures differ; the message names a leaf that only one of the trees has.
     """
     try:
         fits = jax.tree.all(jax.tree.map(_has_leaf, expected, tree, is_leaf=is_none))
@@ -25,14 +25,14 @@ def check_structure(name: str, tree: Any, expected_name: str, expected: Any) -> 
 
 
 def _has_leaf(expected: Any, node: Any) -> bool:
-    # `jax.tree.map` takes any tree, an empty one among them, where the first has a leaf.
+    # `jax.tree.map` accepts any tree, even an empty one, where its first tree has a leaf.
     return expected is None or (node is not None and jax.tree_util.all_leaves([node]))
 
 
 def first_difference(tree: Any, expected: Any) -> str:
-    """What is wrong with ``tree``: a leaf that only one of the two has."""
+    """Say where ``tree`` does not fit: a leaf that only one of the two trees has."""
     theirs = _paths(expected)
-    # A None where the other has a leaf is no leaf.
+    # A None does not count as a leaf where the other tree has one.
     ours = {path: leaf for path, leaf in _paths(tree).items() if leaf is not None or theirs.get(path) is None}
     for path in sorted(ours.keys() ^ theirs.keys()):
         if not any(leaf is None and path.startswith(above) for above, leaf in theirs.items()):
@@ -45,5 +45,5 @@ def _paths(tree: Any) -> dict[str, Any]:
 
 
 def is_none(node: Any) -> bool:
-    """Whether a node is None, which JAX otherwise takes for a tree without leaves."""
+    """Whether a node is None; without this as ``is_leaf``, JAX takes None for a tree without leaves."""
     return node is None

@@ -1,4 +1,4 @@
-"""A step of one leaf of the parameters, written such that XLA takes it in place."""
+"""The step of one leaf of the parameters, written so that XLA computes it in place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from indian_core.dynamics import StepCoefficients, displacement, mixed_gradient, next_velocity
 from indian_core.hyperparameters import check_shape
 from indian_core.norms import NormCoefficients, accumulate, preconditioned, scale
-from indian_jax.coefficients import Packed
+from indian_jax._arguments.dtypes import inexact_dtype, working_dtype
+from indian_jax._step.coefficients import Packed
 
-__all__ = ["Leaf", "LeafStep", "inexact_dtype", "step_leaf", "working_dtype"]
+__all__ = ["Leaf", "LeafStep", "step_leaf"]
 
 
 class Leaf(NamedTuple):
@@ -33,7 +34,7 @@ class Leaf(NamedTuple):
 
 @dataclass(frozen=True)
 class LeafStep:
-    """One leaf's share of a step; no pytree, so that `jax.tree.map` takes it for a leaf."""
+    """What a step makes of one leaf. `jax.tree.map` treats it as a leaf, since it is no pytree."""
 
     displacement: jax.Array | None
     velocity: Any
@@ -43,7 +44,7 @@ class LeafStep:
 def step_leaf(
     path: Any,
     leaf: Leaf,
-    coefficients_in: Callable[[Any], Packed[StepCoefficients]],
+    step_in: Callable[[Any, bool], Packed[StepCoefficients]],
     norm_in: Callable[[Any], Packed[NormCoefficients]],
 ) -> LeafStep:
     """Take the step of one leaf.
@@ -51,8 +52,8 @@ def step_leaf(
     Args:
         path: Where the leaf is, for messages.
         leaf: The arrays.
-        coefficients_in: The coefficients of the step, in post form, for arithmetic in a dtype.
-        norm_in: Likewise those of the norm, where there is an accumulator.
+        step_in: The coefficients of the step, from `step_coefficients`.
+        norm_in: The coefficients of the norm, from `norm_coefficients`; called only if there is an accumulator.
 
     Returns:
         The displacement, in the gradient's dtype, and the new state, in its own dtypes.
@@ -62,15 +63,17 @@ def step_leaf(
     """
     if leaf.gradient is None:
         return LeafStep(None, leaf.velocity, leaf.accumulator)
-    of_leaf = {"gradient": leaf.gradient, "state.accumulator": leaf.accumulator, "params": leaf.theta}
-    for name, array in of_leaf.items():
+    arrays = {"gradient": leaf.gradient, "state.accumulator": leaf.accumulator, "params": leaf.theta}
+    for name, array in arrays.items():
         if array is not None:
             check_shape(f"{name}{jax.tree_util.keystr(path)}", jnp.shape(array), jnp.shape(leaf.velocity))
     dtype = working_dtype(leaf.gradient, leaf.velocity, 0.0 if leaf.accumulator is None else leaf.accumulator)
     real = jnp.finfo(dtype).dtype
-    # In a jitted step, equal leaves are traced and lowered once; elsewhere, every other number would be compiled anew.
+    coefficients = step_in(real, leaf.theta is not None)
+    norm = None if leaf.accumulator is None else norm_in(real)
+    # In a jitted step, equal leaves are traced and lowered once. An eager step would compile again for other numbers.
     step = _jitted_step if isinstance(leaf.velocity, jax.core.Tracer) else _step
-    return LeafStep(*step(dtype, leaf, coefficients_in(real), None if leaf.accumulator is None else norm_in(real)))
+    return LeafStep(*step(dtype, leaf, coefficients, norm))
 
 
 def _step(
@@ -94,14 +97,14 @@ def _step(
         size = jnp.abs(g) if jnp.iscomplexobj(g) else g
         exact = accumulate(v.astype(real), size, n)
         v = exact.astype(v.dtype)
-    # Float16 takes the squares of small gradients for 0. Other dtypes are read as they are kept, which saves a copy.
+    # In float16, the squares of small gradients are 0. Other accumulators are read as they are kept: that saves a copy.
     is_kept = n is None or v.dtype != jnp.float16
     direction = in_norm(v if is_kept else exact)
     mixed = _mixed_gradient(theta, m, direction, c)
     next_m = next_velocity(theta, m, mixed, c).astype(leaf.velocity.dtype)
     if n is not None and is_kept and mixed is direction:
         mixed = in_norm(_read_back(v))
-    # From the velocity as it is kept: for one that is not rounded yet, XLA would keep a copy of the old one.
+    # From the rounded velocity: to read the unrounded one, XLA would copy the old velocity.
     step = displacement(theta, None, next_m.astype(dtype), mixed, c)
     return step.astype(inexact_dtype(leaf.gradient)), next_m, v
 
@@ -111,10 +114,10 @@ _jitted_step = jax.jit(_step, static_argnames="dtype")
 
 @jax.jit
 def _read_back(accumulator: jax.Array) -> jax.Array:
-    """The new accumulator as the displacement shall read it, from where it is kept.
+    """The new accumulator, read from memory by the kernel of the displacement.
 
-    For CPUs, XLA makes one kernel of each output. The gradient in the norm, which two of them need, it puts into memory
-    of its own, and that costs more than all the rest. With the barrier, each kernel computes it from the accumulator.
+    For CPUs, XLA makes one kernel of each output. Two of them need the gradient in the norm; XLA would store it, which
+    costs more than the rest of the step. With the barrier, each kernel computes it from the accumulator.
     """
     return jax.lax.platform_dependent(accumulator, cpu=jax.lax.optimization_barrier, default=lambda v: v)
 
@@ -122,21 +125,21 @@ def _read_back(accumulator: jax.Array) -> jax.Array:
 def _mixed_gradient(
     theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, coefficients: StepCoefficients
 ) -> jax.Array:
-    """The core's mixed gradient, computed such that XLA keeps no copy of the velocity.
+    """The core's mixed gradient, computed without a copy of the velocity.
 
-    If both the update and the new velocity read the old one, XLA for CPUs copies the old one first. In a conditional,
-    the mixed gradient is computed apart, in the place of the gradient, and as a rule not at all. Compilers for other
-    devices fuse everything into one kernel, to which a conditional would be in the way.
+    If the update and the new velocity both read the old velocity, XLA for CPUs copies it first. A conditional computes
+    the mixed gradient in place of the gradient, and only where αγ is near 1. On other devices XLA fuses everything into
+    one kernel, which a conditional would split.
     """
     share = coefficients.gradient_velocity
     if isinstance(share, float) and share == 0:
         return gradient
-    # Only where there is θ is there its decay.
+    # A leaf without θ does not decay.
     decay = None if theta is None else coefficients.velocity_decay
     return _traced_mixed_gradient(theta, velocity, gradient, jnp.asarray(share, jnp.finfo(gradient.dtype).dtype), decay)
 
 
-# Compiled by itself only where it is called outside of a jitted step; in one, it is traced once for all equal leaves.
+# In a jitted step, equal leaves are traced once.
 @jax.jit
 def _traced_mixed_gradient(
     theta: jax.Array | None, velocity: jax.Array, gradient: jax.Array, share: jax.Array, decay: jax.Array | None
@@ -145,20 +148,10 @@ def _traced_mixed_gradient(
         return mixed_gradient(theta, velocity, gradient, share, 0.0 if decay is None else decay)
 
     def unmixed(*arrays: Any) -> jax.Array:
-        # The gradient, of the type that the other branch has under `jax.shard_map`.
+        # The gradient, in the type that the other branch has under `jax.shard_map`.
         return jnp.where(False, mixed(*arrays), arrays[-1])
 
     def mixed_where_needed(*arrays: Any) -> jax.Array:
         return jax.lax.cond(share != 0, mixed, unmixed, *arrays)
 
     return jax.lax.platform_dependent(theta, velocity, gradient, cpu=mixed_where_needed, default=mixed)
-
-
-def working_dtype(*arrays: Any) -> Any:
-    """The dtype to compute with these in: float32 or better."""
-    return jnp.result_type(*arrays, jnp.float32)
-
-
-def inexact_dtype(array: Any) -> Any:
-    """The dtype of an array, or where that is an integer, the floating dtype that stands for it."""
-    return jnp.result_type(array, 0.0)
