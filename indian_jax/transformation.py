@@ -184,7 +184,7 @@ def _norm_decay(value: Any, norm: str | None) -> Scalar:
     """σ, checked. `optax.inject_hyperparams` may have rounded it to bfloat16, in which the default is 1."""
     if getattr(value, "dtype", None) != jnp.bfloat16:
         return _scalar("norm_decay", value)
-    if norm == "rmsprop":
+    if norm is not None and NORMS[norm].depends_on_decay:
         raise TypeError(
             f"norm_decay must be {RANGES['norm_decay']}, not rounded to bfloat16; "
             "give optax.inject_hyperparams the hyperparam_dtype float32"
