@@ -168,7 +168,7 @@ def post_form(
     """
     pre = pre_form(step_size, alpha, beta, initial_speed=initial_speed, weight_decay=weight_decay, first=first)
     if initial_speed is None:
-        first, initial_speed = False, beta
+        first, initial_speed = 0.0, beta
     rho = pre.velocity_velocity
     later_gradient = -step_size * (1 - alpha * beta)
     if _is_far_from_zero(alpha, largest_step_size):

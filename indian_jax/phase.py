@@ -58,8 +58,10 @@ def phase(
         if _is_masked(m):
             return m
         check_shape(f"params{jax.tree_util.keystr(path)}", jnp.shape(theta), jnp.shape(m))
-        dtype = working_dtype(theta, m)
-        leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), alpha, beta)
+        dtype = working_dtype(theta, m, alpha, beta)
+        # A Python number takes the dtype of the array that it multiplies; a traced one has to be cast.
+        numbers = [x.astype(dtype) if isinstance(x, jax.Array) else x for x in (alpha, beta)]
+        leaf = phase_from_velocity(jnp.asarray(theta, dtype), jnp.asarray(m, dtype), *numbers)
         return leaf.astype(inexact_dtype(theta))
 
     try:

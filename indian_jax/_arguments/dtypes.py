@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["floating_dtype", "inexact_dtype", "working_dtype"]
+__all__ = ["floating_dtype", "inexact_dtype", "promoted_dtype", "working_dtype"]
 
 
 def floating_dtype(name: str, dtype: Any) -> Any:
@@ -31,9 +31,15 @@ def floating_dtype(name: str, dtype: Any) -> Any:
 
 def inexact_dtype(array: Any) -> Any:
     """The dtype of an array; for an array of integers, the floating dtype that JAX promotes it to."""
-    return jnp.result_type(array, 0.0)
+    return promoted_dtype(array, 0.0)
 
 
 def working_dtype(*arrays: Any) -> Any:
     """The dtype to compute with these arrays in: float32 or better."""
-    return jnp.result_type(*arrays, jnp.float32)
+    return promoted_dtype(*arrays, jnp.float32)
+
+
+def promoted_dtype(*arrays: Any) -> Any:
+    """The dtype that JAX promotes arrays, numbers or dtypes to in its standard mode, in its strict mode, too."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.result_type(*arrays)

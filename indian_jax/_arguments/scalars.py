@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from indian_core.hyperparameters import Range, check_number
+from indian_jax._arguments.dtypes import promoted_dtype
 
 __all__ = ["Scalar", "scalar", "scheduled"]
 
@@ -51,7 +52,7 @@ def _is_real(dtype: Any) -> bool:
 
 def _without_dimensions(name: str, value: Any, allowed: Range | str) -> jax.Array:
     # In bfloat16, 1 − αγ would be 1.
-    array = jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.result_type(float)))
+    array = jnp.asarray(value, promoted_dtype(value, jnp.result_type(float)))
     if array.size != 1:
         raise ValueError(f"{name} must be {allowed}, got an array of shape {array.shape}")
     return array.reshape(())

@@ -20,7 +20,7 @@ Coefficients = TypeVar("Coefficients", StepCoefficients, NormCoefficients)
 
 
 def step_coefficients(settings: Settings, count: jax.Array) -> "Callable[[Any, bool], Packed[StepCoefficients]]":
-    """The coefficients of a step in post form, as a function of a real dtype and of whether the parameter decays.
+    """The coefficients of a step in post form, as a function of a dtype and of whether the parameter decays.
 
     Args:
         settings: Hyperparameters.
@@ -67,14 +67,15 @@ def norm_coefficients(settings: Settings, count: jax.Array) -> "Callable[[Any], 
 
 def _of_a_step_that_may_be_the_first(form: Callable[..., StepCoefficients], first: jax.Array) -> StepCoefficients:
     """The coefficients of ``form``, a form of the core that lacks its argument ``first``."""
-    later = form(first=False)
+    # As numbers: in its strict mode, JAX multiplies no bool with a float.
+    later = form(first=0.0)
     if isinstance(later.gradient_velocity, jax.Array):
-        return _computed_once(form(first=first))
+        return _computed_once(form(first=first.astype(float)))
     if any(isinstance(c, jax.Array) for c in later):
-        return form(first=first)
+        return form(first=first.astype(float))
     # All numbers are known, except which of two applies.
     return StepCoefficients(
-        *(b if a == b else jnp.where(first, a, b) for a, b in zip(form(first=True), later, strict=True))
+        *(b if a == b else jnp.where(first, a, b) for a, b in zip(form(first=1.0), later, strict=True))
     )
 
 

@@ -68,9 +68,8 @@ def step_leaf(
         if array is not None:
             check_shape(f"{name}{jax.tree_util.keystr(path)}", jnp.shape(array), jnp.shape(leaf.velocity))
     dtype = working_dtype(leaf.gradient, leaf.velocity, 0.0 if leaf.accumulator is None else leaf.accumulator)
-    real = jnp.finfo(dtype).dtype
-    coefficients = step_in(real, leaf.theta is not None)
-    norm = None if leaf.accumulator is None else norm_in(real)
+    coefficients = step_in(dtype, leaf.theta is not None)
+    norm = None if leaf.accumulator is None else norm_in(jnp.finfo(dtype).dtype)
     # In a jitted step, equal leaves are traced and lowered once. An eager step would compile again for other numbers.
     step = _jitted_step if isinstance(leaf.velocity, jax.core.Tracer) else _step
     return LeafStep(*step(dtype, leaf, coefficients, norm))
@@ -90,7 +89,7 @@ def _step(
             return g
         # The root has no derivative at 0, where a coordinate has never had a gradient.
         positive = accumulator.astype(real) + jnp.finfo(real).tiny
-        return preconditioned(g, scale(positive, n, jnp))
+        return preconditioned(g, scale(positive, n, jnp).astype(dtype))
 
     exact = v
     if n is not None:
@@ -136,7 +135,7 @@ def _mixed_gradient(
         return gradient
     # A leaf without θ does not decay.
     decay = None if theta is None else coefficients.velocity_decay
-    return _traced_mixed_gradient(theta, velocity, gradient, jnp.asarray(share, jnp.finfo(gradient.dtype).dtype), decay)
+    return _traced_mixed_gradient(theta, velocity, gradient, jnp.asarray(share, gradient.dtype), decay)
 
 
 # In a jitted step, equal leaves are traced once.
