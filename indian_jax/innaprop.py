@@ -1,4 +1,4 @@
-"""INNAprop, which is INDIAN in the norm of RMSProp, as an `optax.GradientTransformation`."""
+"""INNAprop: INDIAN in the norm of RMSProp, as an `optax.GradientTransformation`."""
 
 import jax
 import optax
@@ -24,8 +24,8 @@ def innaprop(
 ) -> optax.GradientTransformationExtraArgs:
     """INNAprop: `indian` in the norm of RMSProp, with the defaults that its authors published.
 
-    It starts from rest, that is with ``initial_speed`` None. But for rounding it is a chain with Optax's own scaling,
-    which would keep the scaled gradient in memory::
+    It starts from rest: ``initial_speed`` is None. Except for rounding, it equals a chain with Optax's own scaling. On
+    CPUs, the chain also keeps the scaled gradient in memory::
 
         optax.chain(
             optax.scale_by_rms(norm_decay, norm_epsilon, eps_in_sqrt=False, bias_correction=True),
@@ -36,7 +36,7 @@ def innaprop(
     learning" (2024).
 
     Args:
-        learning_rate: Step size γ >= 0, or a schedule. Unlike there, it may reach and pass β.
+        learning_rate: Step size γ >= 0, or a schedule. The published algorithm needs γ < β; here, γ may be larger.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         norm_decay: σ in [0, 1), of the running mean of squared gradients.

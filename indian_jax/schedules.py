@@ -67,7 +67,7 @@ def _scaled(init_value: Scalar, unit: Callable[[Any], Any]) -> "_Scaled":
 
 @dataclass(frozen=True, eq=False)
 class _Scaled:
-    """γ₀ times the schedule of the core that starts at 1, so that γ₀ can be a traced value."""
+    """γ₀ times a schedule of the core that starts at 1; this way γ₀ can be a traced value."""
 
     initial: Scalar
     unit: Callable[[Any], Any]
@@ -78,7 +78,7 @@ class _Scaled:
 
 
 def largest_value(schedule: optax.Schedule) -> float | None:
-    """A number that no value of the schedule exceeds, where that is known: of the schedules above."""
+    """A number that no value of the schedule exceeds; known for the schedules of this module, None for others."""
     if not isinstance(schedule, _Scaled) or isinstance(schedule.initial, jax.Array):
         return None
     return schedule.initial

@@ -63,33 +63,32 @@ def indian(
     rewritten (see `indian_core.dynamics`). The paper's successor calls the method INNA; so do the aliases `inna` and
     `INNA`.
 
-    The learning rate belongs inside this transformation, unlike in others: the velocity depends on it. The updates are
-    ready for `optax.apply_updates`, sign included, in the dtype of the gradients; the arithmetic is done in float32 or
-    better. A gradient that is None gives the update None and leaves its velocity alone. The first step is that of the
-    transformation: for parameters that join later to start with the initial speed, too, give them a transformation of
-    their own, with `optax.partition` for instance.
+    The learning rate must be given to this transformation, and not to a later one of a chain: the velocity depends on
+    it. The updates are ready for `optax.apply_updates`, sign included, in the dtype of the gradients; the arithmetic is
+    done in float32 or better. A gradient that is None gives the update None and leaves its velocity alone. The initial
+    speed belongs to the first step of the transformation. Parameters that join later need a transformation of their
+    own to start with it; see `optax.partition`.
 
-    On CPUs, a step with donated parameters and state works in place. If α is no Python number, or the learning rate
-    neither a number nor a schedule of this package, it does so only where the gradients are computed in the same jitted
-    function, and not handed to it.
+    On CPUs, a step with donated parameters and state works in place if α is a Python number and the learning rate is a
+    number or a schedule of this package. Otherwise, it works in place only if the same jitted function computes the
+    gradients.
 
-    With `optax.inject_hyperparams` every number becomes an array in the state, and a function or dtype is taken for a
-    schedule unless it is named in ``static_args``::
+    `optax.inject_hyperparams` puts every number into the state as an array, and takes a function or dtype for a
+    schedule unless ``static_args`` names it::
 
         optax.inject_hyperparams(indian, static_args=("mask", "velocity_dtype"))(learning_rate=0.1, mask=matrices)
 
-    A ``weight_decay`` that is to change later has to be there from the start, as a number, 0 included; then ``update``
-    needs ``params``. For complex parameters and, in a norm, for bfloat16 ones, give ``inject_hyperparams`` the
-    ``hyperparam_dtype`` float32.
+    To change ``weight_decay`` later, give a number from the start, for instance 0; then ``update`` needs ``params``.
+    Complex parameters and, in a norm, bfloat16 parameters need ``hyperparam_dtype=jnp.float32``.
 
     Args:
         learning_rate: Step size γ >= 0, or a schedule, whose values are not checked.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
-        initial_speed: s: the first step starts with velocity −s g. The paper uses 1. None: β, so that the part of it
-            that the step remembers starts at 0. "auto": 1 without a norm, None in one.
-        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖². Where
-            it is neither None nor known to be 0, ``update`` needs ``params``. None: the default, no decay.
+        initial_speed: s: the first step starts with velocity −s g. The paper uses 1. None: β, for which the kept
+            velocity m starts at 0. "auto": 1 without a norm, None in one.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient; to first order in γ the penalty (λ/2β)‖θ‖².
+            ``update`` needs ``params`` unless it is None or known to be 0. None: the default, no decay.
         mask: Which parameters decay: a tree of bools with the parameters' structure or a prefix of it, or a function
             from the parameters to one; None: all.
         norm: The norm of the steps, "rmsprop" or "adagrad", see `indian_core.norms`; None: the Euclidean. The default

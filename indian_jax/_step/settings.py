@@ -25,7 +25,7 @@ class Settings:
         weight_decay: λ.
         mask: Which parameters decay; None is all.
         norm: Name of the norm; None is the Euclidean norm.
-        norm_decay: σ; unchecked where the norm has none.
+        norm_decay: σ; unused, and unchecked in bfloat16, where the norm has none.
         norm_epsilon: ε.
         velocity_dtype: Dtype of the velocity of real parameters; None is the parameter's own.
         norm_dtype: Dtype of the accumulator; None is the parameter's own.
