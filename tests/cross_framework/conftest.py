@@ -1,8 +1,16 @@
-"""Recording of measured differences, for the table at the end of the test run."""
+"""Recording of measured differences, for the table at the end of the test run; the end of the processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from tests.cross_framework.processes import end_processes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_end_with_the_session() -> Iterator[None]:
+    yield
+    end_processes()
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Each implementation runs in a process of its own, so that threads, flags and Keras' one backend do not mix."""
 
-import os
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from importlib import import_module
-from multiprocessing import get_context
 from typing import Any
 
 from coverage import Coverage
+
+from tests.processes import start_worker
 
 IMPLEMENTATIONS = {
     "PyTorch": ("torch", {}),
@@ -17,29 +16,30 @@ IMPLEMENTATIONS = {
     "Keras on PyTorch": ("keras", {"KERAS_BACKEND": "torch"}),
 }
 
+_workers: dict[str, ProcessPoolExecutor] = {}
+
 
 def call(implementation: str, module: str, function: str, *arguments: Any) -> Any:
     """Call ``module_X.function(*arguments)`` in the process of an implementation, X being its framework.
 
-    The process is started at the first call and lives as long as this one.
+    The process is started at the first call and lives until `end_processes`.
     """
-    framework, _ = IMPLEMENTATIONS[implementation]
+    framework, environment = IMPLEMENTATIONS[implementation]
+    if implementation not in _workers:
+        _workers[implementation] = start_worker(environment)
     name = f"tests.cross_framework.{module}_{framework}"
-    return _executor(implementation).submit(_call, name, function, arguments).result()
+    return _workers[implementation].submit(_call, name, function, arguments).result()
 
 
-@cache
-def _executor(implementation: str) -> ProcessPoolExecutor:
-    _, environment = IMPLEMENTATIONS[implementation]
-    return ProcessPoolExecutor(1, get_context("spawn"), _start, (environment,))
-
-
-def _start(environment: dict[str, str]) -> None:
-    os.environ.update(environment)
-    # Tracing every line would slow the long runs, whose point is not coverage.
-    if measurement := Coverage.current():
-        measurement.stop()
+def end_processes() -> None:
+    """End all processes that `call` has started."""
+    while _workers:
+        _, worker = _workers.popitem()
+        worker.shutdown(cancel_futures=True)
 
 
 def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
+    # Tracing every line would slow the long runs, whose point is not coverage.
+    if measurement := Coverage.current():
+        measurement.stop()
     return getattr(import_module(module), function)(*arguments)
