@@ -1,6 +1,7 @@
 """Names that the docstring examples use, and thread counts, so that three frameworks can share a machine."""
 
 import os
+from pathlib import Path
 
 # Before any framework starts its thread pools.
 for _variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -12,7 +13,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-pytest_plugins = ["tests.cross_framework.parity_report"]
+pytest_plugins = ["tests.cross_framework.parity_report", "tests.slow_tests"]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import the helpers of the tests, which have no examples, just to look for examples in them."""
+    helper = collection_path.suffix == ".py" and not collection_path.name.startswith(("test_", "conftest"))
+    return True if helper and collection_path.is_relative_to(config.rootpath / "tests") else None
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,10 @@
 
 python3 make.py demo [--framework torch|keras|jax|all] [--epochs N] [--seed S] [--dtype float64|float32] [--output DIR]
     Train one network with INDIAN, SGD and Adam, in one framework or in all three.
+python3 make.py test --fast
+    Lint, format, types, and the tests that find most faults: the loop to work in.
 python3 make.py test
-    Lint, format, types, documentation, and the tests with coverage.
+    Lint, format, types, documentation, and all tests; in continuous integration (CI is set), with coverage.
 python3 make.py test -- [options of pytest]
     Only the tests, with these options; for instance: test -- tests/core -x
 python3 make.py docs
@@ -26,7 +28,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 OLDEST_PYTHON = (3, 11)
 
@@ -64,7 +69,9 @@ CHECKS = {
     "types": ["mypy"],
     "documentation": ["sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"],
 }
-TESTS = ["pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadgroup", "--cov", "--cov-report=term"]
+TESTS = ["pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadgroup"]
+# It about doubles the time of a step: too much for the loop to work in.
+COVERAGE = ["--cov", "--cov-report=term"]
 
 
 class SetupError(Exception):
@@ -172,15 +179,30 @@ def pip_install(arguments: list[str]) -> None:
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-def run_module(arguments: list[str]) -> int:
-    """Run a module with `.venv`'s Python, quietly and on one thread per process; returns its exit code."""
+def run_module(arguments: list[str], output: IO[str] | None = None) -> int:
+    """Run a module with `.venv`'s Python, quietly and on one thread per process; returns its exit code.
+
+    Args:
+        arguments: The module and its arguments.
+        output: The file to write to what it prints; if None, it prints.
+    """
     quiet = {
         "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_NUM_INTRAOP_THREADS": "1",
     }
-    return subprocess.call([str(PYTHON), "-m", *arguments], cwd=ROOT, env={**quiet, **os.environ})
+    command = [str(PYTHON), "-m", *arguments]
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.call(command, cwd=ROOT, env={**quiet, **os.environ}, stdout=output, stderr=errors)
+
+
+def run_silently(arguments: list[str]) -> tuple[int, str]:
+    """Run a module as `run_module` does; returns its exit code and what it would have printed."""
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        code = run_module(arguments, output)
+        output.seek(0)
+        return code, output.read()
 
 
 def demo(arguments: list[str]) -> int:
@@ -197,18 +219,28 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run everything, or, given arguments, pytest alone."""
+    """Run everything, or its fast part, or, given other arguments, pytest alone."""
     set_up(EXTRAS["all"], DEVELOPMENT_GROUPS)
-    if arguments:
+    fast = arguments == ["--fast"]
+    if arguments and not fast:
         return run_module(["pytest", *(arguments[1:] if arguments[0] == "--" else arguments)])
     failed = []
-    for name, command in CHECKS.items():
-        say(f"{name}: {' '.join(command)}")
-        if run_module(command):
+    for name in ("lint", "format"):
+        say(f"{name}: {' '.join(CHECKS[name])}")
+        if run_module(CHECKS[name]):
             failed.append(name)
-    say(f"tests: {' '.join(TESTS)}")
-    if run_module(TESTS):
-        failed.append("tests")
+    with ThreadPoolExecutor(1) as executor:
+        beside = ["types"] if fast else ["types", "documentation"]
+        results = [executor.submit(run_silently, CHECKS[name]) for name in beside]
+        command = TESTS + (["--fast"] if fast else COVERAGE if "CI" in os.environ else [])
+        say(f"tests: {' '.join(command)}")
+        if run_module(command):
+            failed.append("tests")
+        for name, result in zip(beside, results, strict=True):
+            code, output = result.result()
+            say(f"{name}: {' '.join(CHECKS[name])}\n{output.rstrip()}")
+            if code:
+                failed.append(name)
     if failed:
         say(f"make.py: failed: {', '.join(failed)}")
     return 1 if failed else 0

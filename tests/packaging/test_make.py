@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 
@@ -25,8 +26,10 @@ class Recorder:
     def install(self, arguments: list[str]) -> None:
         self.installed.append(arguments)
 
-    def run_module(self, arguments: list[str]) -> int:
+    def run_module(self, arguments: list[str], output: IO[str] | None = None) -> int:
         self.run.append(arguments)
+        if output is not None:
+            output.write(f"{arguments[0]} says this")
         return self.exit_codes.get(arguments[0], 0)
 
 
@@ -175,7 +178,7 @@ def test_failing_pip_shows_its_last_lines_and_what_to_do(make: ModuleType, capsy
     assert "network" in str(failure.value)
 
 
-def test_test_runs_every_check_and_then_the_tests(make: ModuleType, recorder: Recorder) -> None:
+def test_test_runs_every_check_and_the_tests(make: ModuleType, recorder: Recorder) -> None:
     assert make.main(["test"]) == 0
     assert recorder.installed[-1] == [
         "--editable",
@@ -184,7 +187,29 @@ def test_test_runs_every_check_and_then_the_tests(make: ModuleType, recorder: Re
         "--group=docs",
         "--group=experiments",
     ]
-    assert [command[0] for command in recorder.run] == ["ruff", "ruff", "mypy", "sphinx", "pytest"]
+    assert sorted(command[0] for command in recorder.run) == ["mypy", "pytest", "ruff", "ruff", "sphinx"]
+
+
+def test_fast_test_leaves_the_documentation_and_slow_tests_out(make: ModuleType, recorder: Recorder) -> None:
+    assert make.main(["test", "--fast"]) == 0
+    assert sorted(command[0] for command in recorder.run) == ["mypy", "pytest", "ruff", "ruff"]
+    assert "--fast" in command_of(recorder, "pytest")
+
+
+@pytest.mark.parametrize("in_ci", [False, True])
+def test_coverage_is_traced_in_continuous_integration_alone(
+    make: ModuleType, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, in_ci: bool
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    if in_ci:
+        monkeypatch.setenv("CI", "true")
+    make.main(["test"])
+    assert ("--cov" in command_of(recorder, "pytest")) == in_ci
+
+
+def command_of(recorder: Recorder, module: str) -> list[str]:
+    (command,) = (command for command in recorder.run if command[0] == module)
+    return command
 
 
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "sphinx", "pytest"])
@@ -194,14 +219,22 @@ def test_test_fails_if_one_check_fails_and_still_runs_the_others(
     recorder.exit_codes[failing] = 1
     assert make.main(["test"]) == 1
     assert len(recorder.run) == 5
-    assert capsys.readouterr().out.splitlines()[-1].startswith("make.py: failed: ")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("make.py: failed: ")
+    assert {"mypy says this", "sphinx says this"} <= set(lines)
+
+
+def test_what_runs_beside_the_tests_is_shown_and_its_exit_code_kept(make: ModuleType) -> None:
+    code, output = make.run_silently(["pip", "no-such-command"])
+    assert code == 1
+    assert "no-such-command" in output
 
 
 @pytest.mark.parametrize("separator", [[], ["--"]])
 def test_test_with_options_runs_pytest_alone(make: ModuleType, recorder: Recorder, separator: list[str]) -> None:
     recorder.exit_codes["pytest"] = 5
-    assert make.main(["test", *separator, "tests/core", "-x"]) == 5
-    assert recorder.run == [["pytest", "tests/core", "-x"]]
+    assert make.main(["test", *separator, "tests/core", "--fast"]) == 5
+    assert recorder.run == [["pytest", "tests/core", "--fast"]]
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["deno"], 2), (["--help"], 0), (["test", "--help"], 0)])

@@ -1,0 +1,116 @@
+"""A pytest plugin: `--fast`, which leaves out the slow tests, and a list of the slow ones that lack the mark.
+
+Slow are the tests with the mark `slow` and those in `SLOW_PATHS`.
+"""
+
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SLOW_PATHS = (
+    # Whatever trains networks, starts processes, runs pages of the documentation, or installs the package.
+    "tests/benchmarks",
+    "tests/docs",
+    "tests/experiments",
+    "tests/jax/own_process",
+    "tests/jax/test_own_process.py",
+    "tests/packaging/test_wheel.py",
+    "tests/tf/distribution",
+    "tests/tf/test_interrupted_training.py",
+    "tests/torch/distributed",
+    "tests/torch/ecosystem",
+)
+"""Folders and files that a fast run leaves out."""
+
+LIMIT = 10.0
+"""A test that takes more seconds of CPU time than this must be marked; from 2 on, it should be."""
+
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
+"""A test that is the first to import one of these is not measured."""
+
+PROPERTY = "cpu seconds"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`."""
+    parser.addoption("--fast", action="store_true", help="leave out the slow tests, and take fewer steps in others")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the list above."""
+    if missing := [path for path in SLOW_PATHS if not (config.rootpath / path).exists()]:
+        raise pytest.UsageError(f"SLOW_PATHS in {__file__} names what does not exist: {', '.join(missing)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow ones."""
+    return True if config.getoption("fast") and _in_slow_path(collection_path, config) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the slow ones."""
+    if config.getoption("fast"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Measure the fixtures."""
+    return (yield from _measured(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Measure the test."""
+    return (yield from _measured(item))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List the tests that need the mark."""
+    if unmarked := _unmarked(terminalreporter):
+        terminalreporter.section(f"tests of more than {LIMIT:g} s of CPU time without the mark `slow`")
+        for seconds, name in sorted(unmarked, reverse=True):
+            terminalreporter.write_line(f"{seconds:6.1f} s {name}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail in continuous integration if there are any."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "CI" in os.environ and reporter and session.exitstatus == pytest.ExitCode.OK and _unmarked(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _measured(item: pytest.Item) -> Generator[None, Any, Any]:
+    started, imported = _cpu_seconds(), FRAMEWORKS & sys.modules.keys()
+    try:
+        return (yield)
+    finally:
+        marked = item.get_closest_marker("slow") or _in_slow_path(item.path, item.config)
+        if not marked and imported == FRAMEWORKS & sys.modules.keys():
+            item.user_properties.append((PROPERTY, _cpu_seconds() - started))
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it has started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def _in_slow_path(path: Path, config: pytest.Config) -> bool:
+    return any(path.is_relative_to(config.rootpath / slow) for slow in SLOW_PATHS)
+
+
+def _unmarked(terminalreporter: Any) -> list[tuple[float, str]]:
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    times = [
+        (sum(value for name, value in report.user_properties if name == PROPERTY), report.nodeid)
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    return [(seconds, name) for seconds, name in times if seconds > LIMIT]
