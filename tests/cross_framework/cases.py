@@ -1,6 +1,6 @@
 """What is run: a problem with its hyperparameters, and how the runs of two implementations are compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -51,6 +51,11 @@ class Case:
     dtype: str = "float64"
     joins_at: int = 0
     resumes_at: int | None = None
+
+    def first_steps(self, steps: int) -> "Case":
+        """The same with at most so many steps; a run that resumes does so halfway."""
+        steps = min(steps, self.steps)
+        return replace(self, steps=steps, resumes_at=None if self.resumes_at is None else steps // 2)
 
     def start(self) -> Arrays:
         """The initial parameters, in float64."""
@@ -172,7 +177,8 @@ def _schedules(step_size: float) -> list[Schedule]:
     ]
 
 
-def _float64_cases(steps: int) -> list[Case]:
+def _settings_cases(steps: int) -> list[Case]:
+    """Values of the hyperparameters and schedules, which all take the same path through an implementation."""
     cases = []
     for row, (name, problem) in enumerate(PROBLEMS.items()):
         # αγ = 1, and γ > β with as much friction as a momentum of 0.95, depend on the step size. The last column meets
@@ -241,8 +247,9 @@ def _norm_cases(steps: int) -> list[Case]:
 
 
 STRUCTURE_CASES = _structure_cases(10_000)
-FLOAT64_CASES = _float64_cases(10_000) + STRUCTURE_CASES
+SETTINGS_CASES = _settings_cases(2_000)
 NORM_CASES = _norm_cases(2_000)
+NORM_STRUCTURE_CASES = [c for c in NORM_CASES if c.joins_at or c.resumes_at or c.groups[0] != c.groups[1]]
 INNAPROP_CASES = NORM_CASES[:2]
 FLOAT32_CASES = [
     Case(name, schedule, (group, group), 2_000, "float32")

@@ -4,13 +4,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cross_framework.cases import Case
+from tests.cross_framework.network import NetworkCase
 from tests.cross_framework.processes import end_processes
+
+FAST_STEPS = 300
+"""Of every case, in a fast run."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _processes_end_with_the_session() -> Iterator[None]:
     yield
     end_processes()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case | NetworkCase:
+    """The case that a test is parametrized with; in a fast run, its first steps."""
+    return request.param.first_steps(FAST_STEPS) if request.config.getoption("fast") else request.param
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The implementations under test, each with its variants."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -14,6 +14,8 @@ VARIANTS = {
     "Keras on PyTorch": ("eager",),
 }
 
+DEFAULT_VARIANTS = {name: variants[:1] for name, variants in VARIANTS.items()}
+
 
 def parametrize_implementations() -> pytest.MarkDecorator:
     """Run a test for every implementation, those of one process on one worker."""
@@ -21,21 +23,35 @@ def parametrize_implementations() -> pytest.MarkDecorator:
     return pytest.mark.parametrize("implementation", parameters)
 
 
-def parametrize_runs(cases: Sequence[object], differentiable: Sequence[object] | None = None) -> pytest.MarkDecorator:
-    """Run a test for every case on every variant of every implementation, those of one process on one worker.
+def parametrize_runs(
+    cases: Sequence[object],
+    *,
+    differentiable: Sequence[object] = (),
+    fast: Collection[object] = (),
+    variants: dict[str, tuple[str, ...]] = VARIANTS,
+) -> pytest.MarkDecorator:
+    """Run a test for every case on the variants of every implementation, those of one process on one worker.
 
     Args:
         cases: The cases.
-        differentiable: Those for PyTorch's differentiable variant, if not all: it takes the path of capturable, but for
-            how it stores the velocity.
+        differentiable: Those for PyTorch's differentiable variant, which takes the path of capturable, except for how
+            it stores the velocity.
+        fast: Those that are in a fast run, which takes the first steps of each.
+        variants: Those of each implementation.
     """
     parameters = [
-        pytest.param(name, variant, case, id=f"{name}, {variant}: {case}", marks=_same_worker(name))
+        pytest.param(
+            name,
+            variant,
+            case,
+            id=f"{name}, {variant}: {case}",
+            marks=[_same_worker(name)] if case in fast else [_same_worker(name), pytest.mark.slow],
+        )
         for name in IMPLEMENTATIONS
-        for variant in VARIANTS[name]
-        for case in (differentiable if variant == "differentiable" and differentiable is not None else cases)
+        for variant in variants[name]
+        for case in (differentiable if variant == "differentiable" else cases)
     ]
-    return pytest.mark.parametrize(("implementation", "variant", "case"), parameters)
+    return pytest.mark.parametrize(("implementation", "variant", "case"), parameters, indirect=["case"])
 
 
 def _same_worker(name: str) -> pytest.MarkDecorator:

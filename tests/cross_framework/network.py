@@ -4,7 +4,7 @@
 shapes (inputs, outputs), and biases, in the order kernel, bias, kernel, bias.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -26,6 +26,10 @@ class NetworkCase:
     hyperparameters: Hyperparameters
     steps: int = 1_000
     problem: str = "ReLU network"
+
+    def first_steps(self, steps: int) -> "NetworkCase":
+        """The same with at most so many steps."""
+        return replace(self, steps=min(steps, self.steps))
 
     def __str__(self) -> str:
         return f"{type(self.schedule).__name__}-{self.hyperparameters}"

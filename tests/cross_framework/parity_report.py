@@ -1,4 +1,4 @@
-"""A pytest plugin: the table of measured differences at the end of a test run that measured any.
+"""A pytest plugin: the table of measured differences at the end of a test run, except a fast one, that measured any.
 
 With the environment variable PARITY_TABLE set to a file name, the table is also written there.
 """
@@ -18,10 +18,10 @@ Differences = dict[tuple[str, str], dict[str, float]]
 """The largest difference by kind of comparison and implementation, then by problem."""
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table."""
     differences = _collect(terminalreporter.stats)
-    if not differences:
+    if config.getoption("fast") or not differences:
         return
     table = _markdown(differences)
     terminalreporter.section("measured differences")

@@ -12,6 +12,7 @@ from tests.cross_framework.processes import call
 LEARNING_RATES = {"quadratic": 0.1, "logistic regression": 0.05}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nesterov", [False, True], ids=["heavy ball", "Nesterov"])
 @pytest.mark.parametrize("momentum", [0.5, 0.875])  # exact in float32, to which Keras rounds it on TensorFlow
 @pytest.mark.parametrize("problem", LEARNING_RATES)

@@ -11,8 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-RUN = [sys.executable, "-m", "pytest", "tests/cross_framework/test_trust_region.py", "-k", "PyTorch and saddle"]
-RUN += ["-p", "no:cacheprovider", "-q"]
+RUN = [sys.executable, "-m", "pytest", "tests/cross_framework/test_trust_region.py", "-p", "no:cacheprovider", "-q"]
 MARK = "INDIAN_TESTS_RUN"
 
 # In seconds, for a busy machine: until the run has started a process and until it has ended; until none is left.
@@ -50,10 +49,11 @@ def wait_for(condition, timeout):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "options"),
     [
-        pytest.param(None, ["-n", "1"], id="to its end"),
+        pytest.param(None, ["-n", "1", "-k", "PyTorch and saddle"], id="to its end"),
         pytest.param(signal.SIGINT, [], id="interrupted"),
         pytest.param(signal.SIGKILL, ["-n", "1"], id="killed"),
     ],

@@ -13,10 +13,18 @@ IMPLEMENTATIONS = ("PyTorch", "Optax", "Keras on TensorFlow")
 
 BOUND = 1e-9
 
+FAST = {case.problem: index for index, case in reversed(list(enumerate(CASES)))}.values()
+"""The first case of each problem is in a fast run."""
+
 each_run = pytest.mark.parametrize(
     ("implementation", "index"),
     [
-        pytest.param(name, index, id=f"{name}: {case}", marks=pytest.mark.xdist_group(name))
+        pytest.param(
+            name,
+            index,
+            id=f"{name}: {case}",
+            marks=[pytest.mark.xdist_group(name), *([] if index in FAST else [pytest.mark.slow])],
+        )
         for name in IMPLEMENTATIONS
         for index, case in enumerate(CASES)
     ],
