@@ -27,7 +27,7 @@ SLOW_PATHS = (
 """Folders and files that a fast run leaves out."""
 
 LIMIT = 10.0
-"""A test that takes more seconds of CPU time than this must be marked; from 2 on, it should be."""
+"""Tests that take more seconds of CPU time than this are listed at the end of a run; from 2 on, mark them."""
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 """A test that is the first to import one of these is not measured."""
@@ -77,14 +77,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section(f"tests of more than {LIMIT:g} s of CPU time without the mark `slow`")
         for seconds, name in sorted(unmarked, reverse=True):
             terminalreporter.write_line(f"{seconds:6.1f} s {name}")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail in continuous integration if there are any."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if "CI" in os.environ and reporter and session.exitstatus == pytest.ExitCode.OK and _unmarked(reporter):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _measured(item: pytest.Item) -> Generator[None, Any, Any]:
