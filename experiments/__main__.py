@@ -6,8 +6,12 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import experiments
+
+FOLDERS: Final = ("papers", "studies", "pictures")
+"""The packages whose modules are experiments. The demo is an experiment by itself."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     if name not in summaries:
         sys.exit(f"python -m experiments: there is no experiment {name!r}; the experiments are: {', '.join(summaries)}")
     try:
-        importlib.import_module(f"experiments.{name}").main(rest)
+        importlib.import_module(experiment_modules()[name]).main(rest)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "experiments":
             raise
@@ -34,16 +38,35 @@ def main(arguments: Sequence[str]) -> None:
         )
 
 
+def experiment_modules() -> dict[str, str]:
+    """The module of every experiment by the experiment's name, in alphabetical order. None is imported.
+
+    An experiment is a module or package with a ``main`` in one of `FOLDERS`, or the demo.
+
+    Example:
+        >>> experiment_modules()["oscillator"]
+        'experiments.pictures.oscillator'
+    """
+    names = ["experiments.demo"]
+    for folder in FOLDERS:
+        path = Path(experiments.__path__[0], folder)
+        names += [f"experiments.{folder}.{module.name}" for module in pkgutil.iter_modules([str(path)])]
+    modules = {name.rpartition(".")[2]: name for name in names if "main" in _names(_tree(name))}
+    return dict(sorted(modules.items()))
+
+
 def experiment_summaries() -> dict[str, str]:
-    """The first line of the docstring of every module here that has a ``main``, by name, without importing any."""
-    summaries = {}
-    for module in pkgutil.iter_modules(experiments.__path__):
-        path = Path(experiments.__path__[0], module.name)
-        path = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        if module.name != "__main__" and "main" in _names(tree):
-            summaries[module.name] = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return summaries
+    """The first line of the docstring of every experiment by its name, in alphabetical order. None is imported."""
+    return {
+        name: (ast.get_docstring(_tree(module)) or "").partition("\n")[0]
+        for name, module in experiment_modules().items()
+    }
+
+
+def _tree(module: str) -> ast.Module:
+    path = Path(experiments.__path__[0], *module.split(".")[1:])
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(source.read_text(encoding="utf-8"))
 
 
 def _names(tree: ast.Module) -> set[str]:

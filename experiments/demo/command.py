@@ -11,8 +11,6 @@ from typing import Any
 from tqdm import tqdm
 
 import experiments.demo
-from experiments.command_line import Parser, whole_number
-from experiments.curves import write_json
 from experiments.demo.figure import draw
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import EPSILON_IN_ADAM, OPTIMIZERS, describe
@@ -20,7 +18,9 @@ from experiments.demo.processes import FrameworkError, run_frameworks
 from experiments.demo.tables import Runs, distance_table, result_table, write_csv
 from experiments.demo.task import BATCH_SIZE, DTYPES, Task
 from experiments.demo.training import RECORD_EVERY
-from experiments.runs import configuration
+from experiments.lib.command_line import Parser, whole_number
+from experiments.lib.curves import write_json
+from experiments.lib.runs import configuration
 
 __all__ = ["main"]
 

@@ -9,8 +9,8 @@ import indian_jax
 from experiments.demo.optimizers import ADAM, INDIAN, SGD
 from experiments.demo.task import Data
 from experiments.demo.training import Evaluation
-from experiments.digits import Weights
-from experiments.jax_networks import digits_logits
+from experiments.lib.digits import Weights
+from experiments.lib.jax_networks import digits_logits
 
 __all__ = ["Trainer"]
 

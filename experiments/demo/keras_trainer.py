@@ -7,8 +7,8 @@ import indian_tf
 from experiments.demo.optimizers import ADAM, INDIAN, SGD
 from experiments.demo.task import Data
 from experiments.demo.training import Evaluation
-from experiments.digits import Weights
-from experiments.keras_networks import digits_network
+from experiments.lib.digits import Weights
+from experiments.lib.keras_networks import digits_network
 
 __all__ = ["Trainer"]
 

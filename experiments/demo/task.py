@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import digits
+from experiments.lib import digits
 
 __all__ = ["BATCH_SIZE", "DTYPES", "Data", "Task"]
 

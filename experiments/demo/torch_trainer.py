@@ -7,8 +7,8 @@ import indian_torch
 from experiments.demo.optimizers import ADAM, INDIAN, SGD
 from experiments.demo.task import Data
 from experiments.demo.training import Evaluation
-from experiments.digits import Weights
-from experiments.torch_networks import DigitsNet, as_weights
+from experiments.lib.digits import Weights
+from experiments.lib.torch_networks import DigitsNet, as_weights
 
 __all__ = ["Trainer"]
 

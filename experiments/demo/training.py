@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.demo.task import Data, Task
-from experiments.digits import Weights
+from experiments.lib.digits import Weights
 
 __all__ = ["EVALUATE_EVERY", "RECORD_EVERY", "Evaluation", "Run", "Trainer", "train"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.networks.character_gpt import CharacterGPT
-from experiments.networks.torch_gpt import TorchGPT
+from experiments.lib.networks.character_gpt import CharacterGPT
+from experiments.lib.networks.torch_gpt import TorchGPT
 
 _GPT = CharacterGPT(vocabulary=11, context=8, width=12, blocks=2, heads=3)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.command_line import parser
+from experiments.lib.command_line import parser
 
 
 def test_option_that_an_experiment_does_not_know_is_refused_with_those_it_knows(capsys):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from experiments import comparison, network_in_network, network_in_network_workshop
-from experiments.comparison import Contestant, Entry, Goal, Protocol
-from experiments.image_classification import PEERS, indian, settings_label
+from experiments.lib import comparison
+from experiments.lib.comparison import Contestant, Entry, Goal, Protocol
+from experiments.papers import network_in_network, network_in_network_workshop
+from experiments.papers.image_classification import PEERS, indian, settings_label
 
 _CONSTANT = {"kind": "constant"}
 

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data import DataError
+from experiments.lib import data
+from experiments.lib.data import DataError
 
 _COUNTS = {"training": 6, "validation": 3, "test": 4}
 
@@ -90,7 +90,7 @@ def test_without_a_file_and_a_network_there_are_the_digits_or_an_error_that_says
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")
     monkeypatch.setitem(os.environ, "KERAS_HOME", str(tmp_path))
     script = """
-from experiments import data
+from experiments.lib import data
 counts = {"training": 8000, "validation": 2000, "test": 5000}
 found = data.images_or_digits("cifar10", None, **counts, halved=True)
 print([found[key] for key in ("name", "training", "validation", "test", "halved")])

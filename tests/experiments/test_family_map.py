@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import training
-from experiments.comparison import Contestant, Entry
-from experiments.data import images
-from experiments.family_map import common_settings, figure, verdicts
-from experiments.family_map.outcomes import Outcome, TaskMap, best, difference
-from experiments.family_map.points import (
+from experiments.lib import training
+from experiments.lib.comparison import Contestant, Entry
+from experiments.lib.data import images
+from experiments.studies.family_map import common_settings, figure, verdicts
+from experiments.studies.family_map.outcomes import Outcome, TaskMap, best, difference
+from experiments.studies.family_map.points import (
     NESTEROV,
     PAIRS,
     Point,
@@ -25,7 +25,7 @@ from experiments.family_map.points import (
     place,
     points,
 )
-from experiments.family_map.tasks import SCALES, map_at
+from experiments.studies.family_map.tasks import SCALES, map_at
 from indian_core.dynamics import pre_form
 
 _GRID = SCALES["standard"].grid()

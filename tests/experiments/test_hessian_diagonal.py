@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import hessian_diagonal as diagonal
-from experiments.curves import markdown_table
+from experiments.lib.curves import markdown_table
+from experiments.papers import hessian_diagonal as diagonal
 
 
 def test_share_of_matrices_that_one_can_add_up():

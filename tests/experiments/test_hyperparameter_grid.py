@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import hyperparameter_grid
-from experiments.hyperparameter_grid import WAYS, Settings, grid, main, make_task
+from experiments.studies import hyperparameter_grid
+from experiments.studies.hyperparameter_grid import WAYS, Settings, grid, main, make_task
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def test_modules_without_a_main_are_not_experiments(run_python):
     listing = run_python("-m", "experiments").stdout
     names = {line.split()[0] for line in listing.splitlines() if line.startswith("  ")}
     assert "demo" in names
-    assert names.isdisjoint({"digits", "torch_networks", "keras_networks", "jax_networks", "__main__"})
+    assert names.isdisjoint({"lib", "papers", "image_classification", "training", "__main__"})
 
 
 def test_unknown_experiment_is_an_error_that_names_the_known_ones(run_python):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.demo.frameworks import FRAMEWORKS
-from experiments.digits import Weights
+from experiments.lib.digits import Weights
 
 # The first step of SGD with Nesterov momentum μ is −lr(1 + μ) times the gradient, so the demo's own training step
 # shows the gradient. Biases other than zero, so that no ReLU sits at its kink.
@@ -14,7 +14,7 @@ import numpy as np
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import SGD
 from experiments.demo.task import Task
-from experiments.digits import Weights
+from experiments.lib.digits import Weights
 
 task = Task(epochs=1, seed=0, dtype="float64")
 generator = np.random.default_rng(1)

@@ -6,18 +6,18 @@ import json
 import numpy as np
 import pytest
 
-from experiments.nonsmooth_valley.loss import START, gradient, loss
-from experiments.nonsmooth_valley.report import SETTINGS, SPEEDS, statements
-from experiments.nonsmooth_valley.runs import descend, job, sign_changes
+from experiments.papers.nonsmooth_valley.loss import START, gradient, loss
+from experiments.papers.nonsmooth_valley.report import SETTINGS, SPEEDS, statements
+from experiments.papers.nonsmooth_valley.runs import descend, job, sign_changes
 
 _FRAMEWORKS = ("torch", "keras", "jax")
 _STEPS = 1000
 
 _DESCEND_IN_EACH = f"""
 import json
-from experiments.runs import one_thread
+from experiments.lib.runs import one_thread
 one_thread()
-from experiments.nonsmooth_valley.runs import descend, job
+from experiments.papers.nonsmooth_valley.runs import descend, job
 frameworks = {_FRAMEWORKS}
 print(json.dumps({{f: descend(job(f, 0.5, 0.01, 1.0, 1e-3, {_STEPS}).configuration) for f in frameworks}}))
 """

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.tuning import SPACES
+from experiments.lib.tuning import SPACES
 
 _OPTIMIZERS = [
     *("INDIAN", "INDIAN, AdaGrad norm", "INNAprop", "AdamW", "NAdam", "Adam", "AdaGrad", "RMSProp"),
@@ -20,10 +20,10 @@ _CURVATURES = [[[1e-4, 0.2, 0.4], [0.8, 1.4, 2.0]], [0.3, 1.0]]
 _STEP = """
 import json, sys
 import numpy as np
-from experiments.runs import one_thread
+from experiments.lib.runs import one_thread
 one_thread()
 import jax, jax.numpy as jnp, keras, optax, torch
-from experiments import optimizers
+from experiments.lib import optimizers
 
 jax.config.update("jax_enable_x64", True)
 keras.config.set_floatx("float64")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from experiments import oscillator
+from experiments.pictures import oscillator
 
 
 def model(times, amplitude, damping, frequency, phase):

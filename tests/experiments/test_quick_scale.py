@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.__main__ import experiment_summaries
+from experiments.__main__ import experiment_modules, experiment_summaries
 
 _EXPERIMENTS = [
     *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map"),
@@ -34,7 +34,7 @@ def test_every_experiment_is_run():
 @pytest.mark.parametrize("name", _EXPERIMENTS)
 def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp_path, capsys):
     arguments = ["--scale", "quick", "--workers", "1", "--output", str(tmp_path)]
-    main = importlib.import_module(f"experiments.{name}").main
+    main = importlib.import_module(experiment_modules()[name]).main
     main(arguments)
     first = capsys.readouterr()
     assert list(tmp_path.glob("*.png"))
@@ -55,7 +55,7 @@ def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp
 
 
 def test_velocity_dtypes_are_compared_in_a_table(tmp_path):
-    from experiments.velocity_dtype import SETTINGS, SGD_SETTINGS, main
+    from experiments.studies.velocity_dtype import SETTINGS, SGD_SETTINGS, main
 
     main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
     rows = _table_rows(tmp_path)
@@ -67,7 +67,7 @@ def test_velocity_dtypes_are_compared_in_a_table(tmp_path):
 
 
 def test_low_precision_states_are_compared_in_a_table(tmp_path):
-    from experiments.low_precision_state import main
+    from experiments.studies.low_precision_state import main
 
     main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
     rows = _table_rows(tmp_path)
@@ -80,7 +80,7 @@ def _table_rows(folder):
 
 
 def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):
-    from experiments.norm_ellipsoids import main
+    from experiments.pictures.norm_ellipsoids import main
 
     main(["--output", str(tmp_path)])
     assert (tmp_path / "norm_ellipsoids.png").read_bytes().startswith(_PNG_SIGNATURE)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from experiments.runs import Job, RunError, code_version, execute
+from experiments.lib.runs import Job, RunError, code_version, execute
 
 # A run that notes each time it is computed; the run with "stop" is stopped by Ctrl+C the first time.
 _RUN = """
@@ -27,7 +27,7 @@ _EXECUTE = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from experiments.runs import Job, execute
+from experiments.lib.runs import Job, execute
 folder = Path(sys.argv[1])
 jobs = [Job("some_run:compute", configuration) for configuration in json.loads(sys.argv[2])]
 print(json.dumps(execute(jobs, folder / "runs", 1, "runs", {"log": str(folder / "log.txt")})))
@@ -73,7 +73,7 @@ def test_interrupted_runs_go_on_where_they_stopped(compute):
 
 def _schedule_jobs():
     schedules = ({"kind": "cosine", "warmup": w} for w in (0.1, 0.2, 0.5))
-    return [Job("experiments.training:factor", schedule) for schedule in schedules]
+    return [Job("experiments.lib.training:factor", schedule) for schedule in schedules]
 
 
 def test_processes_give_what_one_process_gives_in_the_same_order(tmp_path):
@@ -86,31 +86,33 @@ def test_processes_give_what_one_process_gives_in_the_same_order(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_failed_run_is_an_error_that_names_it_and_keeps_the_others(workers, tmp_path):
-    jobs = [*_schedule_jobs(), Job("experiments.training:factor", {"kind": "sudden"})]
+    jobs = [*_schedule_jobs(), Job("experiments.lib.training:factor", {"kind": "sudden"})]
     with pytest.raises(RunError, match=r"no schedule of the kind 'sudden'(?s:.*)\{\"kind\": \"sudden\"\}"):
         execute(jobs, tmp_path, workers, "runs", {"step": 3, "steps": 10})
     assert len(list(tmp_path.glob("*.json"))) == 3
 
 
 def test_key_depends_on_configuration_sources_and_libraries():
-    job = Job("experiments.training:factor", {"kind": "constant"})
+    job = Job("experiments.lib.training:factor", {"kind": "constant"})
     others = [
         job._replace(configuration={"kind": "cosine"}),
         job._replace(sources=("indian_core.dynamics",)),
         job._replace(libraries=("numpy", "matplotlib")),
     ]
     assert len({job.key(), *(other.key() for other in others)}) == 4
-    assert job.key() == Job("experiments.training:factor", {"kind": "constant"}).key()
+    assert job.key() == Job("experiments.lib.training:factor", {"kind": "constant"}).key()
 
 
 def test_code_version_covers_what_a_module_imports_and_imports_nothing(run_python):
-    script = "import sys; from experiments.runs import code_version; before = set(sys.modules); "
-    script += "code_version(['experiments.trainers.torch_trainer', 'indian_torch']); "
+    script = "import sys; from experiments.lib.runs import code_version; before = set(sys.modules); "
+    script += "code_version(['experiments.lib.trainers.torch_trainer', 'indian_torch']); "
     script += "print(sorted(m for m in set(sys.modules) - before if m.startswith(('torch', 'indian', 'experiments'))))"
     result = run_python("-c", script)
     assert result.stdout.strip() == "[]", result.stderr
-    assert "torch" not in code_version(["experiments.training"])
-    assert code_version(["experiments.training"]) == code_version(["experiments.training", "experiments.data"])
+    assert "torch" not in code_version(["experiments.lib.training"])
+    assert code_version(["experiments.lib.training"]) == code_version(
+        ["experiments.lib.training", "experiments.lib.data"]
+    )
     with pytest.raises(ValueError, match=r"there is no module experiments\.no_such"):
         code_version(["experiments.no_such"])
     assert sys.modules.get("experiments.no_such") is None

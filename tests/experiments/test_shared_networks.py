@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.networks.architectures import describe
-from experiments.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
+from experiments.lib.networks.architectures import describe
+from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
 
 _NETWORKS = {
     "character_gpt": {"name": "character_gpt", "width": 8, "blocks": 2, "heads": 2},
@@ -31,9 +31,9 @@ _CASES = [
 _TRAIN = """
 import json, sys
 import numpy as np
-from experiments.runs import one_thread
+from experiments.lib.runs import one_thread
 one_thread()
-from experiments.trainers import trainer
+from experiments.lib.trainers import trainer
 
 cases, networks, optimizers = json.loads(sys.argv[1])
 generator = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.theorems import (
+from experiments.papers.theorems import (
     convergence_rate,
     critical_points,
     energy_of_steps,
@@ -15,9 +15,9 @@ from experiments.theorems import (
     relu_regression,
     step_size_assumption,
 )
-from experiments.theorems.inclusion import solve
-from experiments.theorems.landscapes import LANDSCAPES, LINES
-from experiments.theorems.report import PARTS
+from experiments.papers.theorems.inclusion import solve
+from experiments.papers.theorems.landscapes import LANDSCAPES, LINES
+from experiments.papers.theorems.report import PARTS
 from indian_core.dynamics import pre_form, velocity_step
 from indian_core.reference import trajectory
 from indian_core.schedules import PowerDecay

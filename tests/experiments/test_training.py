@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from experiments import curves, data
-from experiments.training import factor, train
-from experiments.tuning import SPACES, final, grid_trials, random_trials
+from experiments.lib import curves, data
+from experiments.lib.training import factor, train
+from experiments.lib.tuning import SPACES, final, grid_trials, random_trials
 
 
 @pytest.fixture

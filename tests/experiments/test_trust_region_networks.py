@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import data
-from experiments import trust_region_networks as networks
-from experiments.budgeted_training import thresholds, train
-from experiments.networks.torch_models import MODELS, build
-from experiments.trust_region_networks import FIRST_ORDER, TRIALS
+from experiments.lib import data
+from experiments.lib.budgeted_training import thresholds, train
+from experiments.lib.networks.torch_models import MODELS, build
+from experiments.papers import trust_region_networks as networks
+from experiments.papers.trust_region_networks import FIRST_ORDER, TRIALS
 
 
 def configuration(**changed):

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments import trust_region_quadratics as quadratics
-from experiments.trust_region_quadratics import EPSILON, METHODS, PROBLEMS, START, Run, minimize, steps_to
+from experiments.papers import trust_region_quadratics as quadratics
+from experiments.papers.trust_region_quadratics import EPSILON, METHODS, PROBLEMS, START, Run, minimize, steps_to
 
 ILL = PROBLEMS["ill-conditioned"]
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from experiments.trust_region_step import RADIUS, main, panels
+from experiments.pictures.trust_region_step import RADIUS, main, panels
 
 
 def test_steps_stay_in_the_region_and_the_ellipsoid_and_lanczos_go_further_down():

@@ -1,0 +1,291 @@
+"""Train a grid of learning rates, α and β in one compiled JAX program, and time it against loops over the grid.
+
+The task is the demo's: handwritten digits in mini-batches, here with a network of one hidden layer. The hyperparameters
+of `indian` may be traced values, so `jax.vmap` over a training run makes one program that trains the network with all
+settings at once. No loop compiles more than once: its program, too, takes the settings as arguments. Run with::
+
+    python -m experiments hyperparameter_grid
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from benchmarks.side_by_side import machine, measure, table
+from experiments.lib import digits
+from experiments.lib.command_line import parser, whole_number
+from experiments.lib.curves import write_csv, write_json
+from experiments.lib.runs import configuration
+from indian_jax import indian
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+__all__ = ["main"]
+
+LEARNING_RATES = (0.05, 0.1, 0.2, 0.5)
+ALPHAS = (0.1, 0.25, 0.5, 1.0)
+BETAS = (0.1, 0.2, 0.4, 0.8, 1.6)
+HIDDEN_UNITS = 32
+BATCH_SIZE = 32
+SEED = 0
+
+Params = dict[str, jax.Array]
+
+
+class Settings(NamedTuple):
+    """Hyperparameters, each a number or an array with one number per run."""
+
+    learning_rate: Any
+    alpha: Any
+    beta: Any
+
+
+class Outcome(NamedTuple):
+    """Of the trained network: the loss on all training images, and the share of test images that are right."""
+
+    training_loss: Any
+    test_accuracy: Any
+
+
+class Task(NamedTuple):
+    """Images of shape (n, 64) and their digits, the indices of the images of each step, and the initial parameters."""
+
+    x_train: jax.Array
+    y_train: jax.Array
+    x_test: jax.Array
+    y_test: jax.Array
+    batches: jax.Array
+    initial: Params
+
+
+def grid() -> Settings:
+    """All combinations, each an array of shape (80,)."""
+    mesh = np.meshgrid(ALPHAS, LEARNING_RATES, BETAS, indexing="ij")
+    alpha, learning_rate, beta = (axis.ravel().astype(np.float32) for axis in mesh)
+    return Settings(learning_rate, alpha, beta)
+
+
+def make_task(epochs: int) -> Task:
+    """The same weights and batches for all settings."""
+    data = digits.load()
+    x_train, x_test = (jnp.asarray(x.reshape(len(x), -1), jnp.float32) for x in (data.x_train, data.x_test))
+    batches = np.stack(list(digits.batches(len(x_train), BATCH_SIZE, epochs, SEED)))
+    return Task(
+        x_train,
+        jnp.asarray(data.y_train),
+        x_test,
+        jnp.asarray(data.y_test),
+        jnp.asarray(batches),
+        initial_params(x_train.shape[1]),
+    )
+
+
+def initial_params(pixels: int) -> Params:
+    """He normal before the ReLU, Glorot normal at the end, biases zero."""
+    first, second = jax.random.split(jax.random.key(SEED))
+    return {
+        "hidden": jax.nn.initializers.he_normal()(first, (pixels, HIDDEN_UNITS)),
+        "hidden_bias": jnp.zeros(HIDDEN_UNITS),
+        "output": jax.nn.initializers.glorot_normal()(second, (HIDDEN_UNITS, digits.CLASSES)),
+        "output_bias": jnp.zeros(digits.CLASSES),
+    }
+
+
+def logits(params: Params, x: jax.Array) -> jax.Array:
+    """The network."""
+    hidden = jax.nn.relu(x @ params["hidden"] + params["hidden_bias"])
+    return hidden @ params["output"] + params["output_bias"]
+
+
+def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean cross-entropy."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits(params, x), y).mean()
+
+
+def step(task: Task, settings: Settings, params: Params, state: Any, batch: jax.Array) -> tuple[Params, Any]:
+    """One step of training."""
+    gradients = jax.grad(loss)(params, task.x_train[batch], task.y_train[batch])
+    updates, state = indian(**settings._asdict()).update(gradients, state, params)
+    return optax.apply_updates(params, updates), state
+
+
+def evaluate(task: Task, params: Params) -> Outcome:
+    """Loss and accuracy."""
+    right = logits(params, task.x_test).argmax(axis=-1) == task.y_test
+    return Outcome(loss(params, task.x_train, task.y_train), jnp.mean(right))
+
+
+def train(task: Task, settings: Settings) -> Outcome:
+    """All steps with one setting."""
+    start = task.initial, indian().init(task.initial)
+    (params, _), _ = jax.lax.scan(lambda carry, batch: (step(task, settings, *carry, batch), None), start, task.batches)
+    return evaluate(task, params)
+
+
+def one_program(task: Task, settings: Settings) -> Callable[[], Outcome]:
+    """Compiles one program for all settings, and returns how to run it."""
+    program = jax.jit(jax.vmap(train, in_axes=(None, 0))).lower(task, settings).compile()
+    return lambda: jax.device_get(program(task, settings))
+
+
+def loop_over_settings(task: Task, settings: Settings) -> Callable[[], Outcome]:
+    """Compiles one program for a run with any setting, and returns how to run it with one after the other."""
+    program = jax.jit(train).lower(task, single(settings, 0)).compile()
+    return lambda: stack([program(task, single(settings, i)) for i in range(number(settings))])
+
+
+def loop_over_settings_and_steps(task: Task, settings: Settings) -> Callable[[], Outcome]:
+    """Compiles a program for a step with any setting, and returns how to run it, as most training loops are written."""
+    compiled_step, compiled_evaluate = jax.jit(step, donate_argnums=3), jax.jit(evaluate)
+    batches = list(np.asarray(task.batches))
+
+    def run(setting: Settings, batches: Sequence[NDArray]) -> Outcome:
+        params, state = task.initial, indian().init(task.initial)
+        for batch in batches:
+            params, state = compiled_step(task, setting, params, state, batch)
+        return compiled_evaluate(task, params)
+
+    run(single(settings, 0), batches[:1])
+    return lambda: stack([run(single(settings, i), batches) for i in range(number(settings))])
+
+
+WAYS: dict[str, Callable[[Task, Settings], Callable[[], Outcome]]] = {
+    "one program for all settings": one_program,
+    "loop over settings": loop_over_settings,
+    "loop over settings and steps": loop_over_settings_and_steps,
+}
+
+
+def number(settings: Settings) -> int:
+    """How many there are."""
+    return len(settings.learning_rate)
+
+
+def single(settings: Settings, index: int) -> Settings:
+    """One of them."""
+    return Settings(*(values[index] for values in settings))
+
+
+def stack(outcomes: Sequence[Outcome]) -> Outcome:
+    """Many as one, as arrays of NumPy."""
+    return Outcome(*(np.array(values) for values in zip(*jax.device_get(outcomes), strict=True)))
+
+
+def best_table(settings: Settings, outcome: Outcome, rows: int = 5) -> str:
+    """The settings with the highest test accuracy."""
+    order = np.lexsort((outcome.training_loss, -outcome.test_accuracy))[:rows]
+    lines = ["learning rate  alpha  beta  training loss  test accuracy"]
+    for i in order:
+        lines.append(
+            f"{settings.learning_rate[i]:13g}  {settings.alpha[i]:5g}  {settings.beta[i]:4g}  "
+            f"{outcome.training_loss[i]:13.4f}  {outcome.test_accuracy[i]:13.1%}"
+        )
+    return "\n".join(lines)
+
+
+def outcome_rows(settings: Settings, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
+    """What became of every setting in every way."""
+    return [
+        {
+            "way": way,
+            **{name: f"{values[i]:g}" for name, values in settings._asdict().items()},
+            **{name: float(values[i]) for name, values in outcome._asdict().items()},
+        }
+        for way, outcome in outcomes.items()
+        for i in range(number(settings))
+    ]
+
+
+def differences(outcome: Outcome, others: Iterable[Outcome]) -> str:
+    """How far the other ways, which take the same steps up to rounding, are from the first."""
+    loss = outcome.training_loss
+    relative = np.max([np.abs(other.training_loss - loss) / np.abs(loss) for other in others], axis=0)
+    most, largest = np.nanquantile(relative, (0.9, 1.0))
+    return (
+        f"The training losses of the loops differ by a factor of at most 1 ± {most:.0e} for 90 % of the settings, and "
+        f"1 ± {largest:.0e} for all:\nwhere a step is so large that training hardly converges, a rounding error grows."
+    )
+
+
+def draw(outcome: Outcome, path: Path, title: str) -> None:
+    """Draw the test accuracy over the grid, one panel for each α, and write it as PNG."""
+    accuracy: NDArray = 100 * outcome.test_accuracy.reshape(len(ALPHAS), len(LEARNING_RATES), len(BETAS))
+    figure, panels = plt.subplots(1, len(ALPHAS), figsize=(15, 4.2), sharey=True, layout="constrained")
+    for panel, alpha, values in zip(panels, ALPHAS, accuracy, strict=True):
+        image = panel.imshow(values, vmin=accuracy.max() - 10, vmax=accuracy.max(), cmap="viridis", aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            dark = value < accuracy.max() - 5
+            panel.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
+        panel.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
+        panel.set_yticks(range(len(LEARNING_RATES)), [f"{rate:g}" for rate in LEARNING_RATES])
+        panel.set(title=f"α = {alpha:g}", xlabel="β")
+    panels[0].set_ylabel("learning rate γ")
+    figure.colorbar(image, ax=panels, label="test accuracy, %", extend="min")
+    figure.suptitle(title, fontweight="bold")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the grid in all ways, print tables, and write a figure, the outcomes, the times and the configuration."""
+    made = parser("hyperparameter_grid", __doc__, [])
+    made.add_argument("--epochs", type=whole_number(1), default=10, help="passes over the images; default: %(default)s")
+    made.add_argument("--rounds", type=whole_number(1), default=3, help="of the timing; default: %(default)s")
+    options = made.parse_args(arguments)
+
+    settings, task = grid(), make_task(options.epochs)
+    title = f"{number(settings)} settings, {len(task.batches)} steps of batch size {BATCH_SIZE} with each"
+    print(title, end="\n\n")
+    ways, outcomes = {}, []
+    for name, compiled in WAYS.items():
+        start = time.perf_counter()
+        ways[name] = compiled(task, settings)
+        print(f"{name}: compiled in {time.perf_counter() - start:.1f} s")
+        outcomes.append(ways[name]())
+    print(f"\n{best_table(settings, outcomes[0])}\n\n{differences(outcomes[0], outcomes[1:])}\n")
+    seconds = measure(ways, rounds=options.rounds)
+    first = next(iter(ways))
+    times = f"{title}.\n\n{table(seconds, [first])}\n\nMachine: {machine('jax', 'optax')}.\n"
+    print(times)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "times.md").write_text(times, encoding="utf-8")
+    figure = options.output / "hyperparameter_grid.png"
+    draw(outcomes[0], figure, f"{title}, in one program: {median(seconds[first]):.1f} s")
+    write_csv(options.output / "outcomes.csv", outcome_rows(settings, dict(zip(WAYS, outcomes, strict=True))))
+    timed = [
+        {"way": name, "round": i, "seconds": value}
+        for name, values in seconds.items()
+        for i, value in enumerate(values)
+    ]
+    write_csv(options.output / "times.csv", timed)
+    protocol = {
+        "learning_rates": LEARNING_RATES,
+        "alphas": ALPHAS,
+        "betas": BETAS,
+        "hidden_units": HIDDEN_UNITS,
+        "batch_size": BATCH_SIZE,
+        "epochs": options.epochs,
+        "seed": SEED,
+        "rounds": options.rounds,
+        "machine": machine("jax", "optax"),
+    }
+    libraries = ("numpy", "scikit-learn", "jax", "optax")
+    write_json(
+        options.output / "configuration.json",
+        configuration(protocol, ["experiments.studies.hyperparameter_grid"], libraries),
+    )
+    print(f"Written to {options.output}")
+
+
+if __name__ == "__main__":
+    main()
