@@ -21,6 +21,7 @@ from experiments.demo.training import RECORD_EVERY
 from experiments.lib.command_line import Parser, whole_number
 from experiments.lib.curves import write_json
 from experiments.lib.runs import configuration
+from experiments.lib.trainers import MODULES
 
 __all__ = ["main"]
 
@@ -119,11 +120,11 @@ def _configuration(frameworks: Sequence[str], task: Task) -> dict[str, Any]:
         "dtype": task.dtype,
         "batch_size": BATCH_SIZE,
         "frameworks": list(frameworks),
-        "optimizers": {name: values._asdict() for name, values in OPTIMIZERS.items()},
+        "optimizers": {name: optimizer.hyperparameters for name, optimizer in OPTIMIZERS.items()},
     }
     used = [FRAMEWORKS[name] for name in frameworks]
     modules = [module for framework in used for module in framework.modules]
-    return configuration(settings, [framework.trainer_module for framework in used], ["numpy", *modules])
+    return configuration(settings, [MODULES[framework] for framework in frameworks], ["numpy", *modules])
 
 
 def _summary(runs: Runs, task: Task) -> str:

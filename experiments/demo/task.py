@@ -6,9 +6,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.lib import digits
+from experiments.lib import data
+from experiments.lib.networks.architectures import strided_convnet
 
-__all__ = ["BATCH_SIZE", "DTYPES", "Data", "Task"]
+__all__ = ["BATCH_SIZE", "DTYPES", "NETWORK", "Data", "Task"]
+
+NETWORK: Final = strided_convnet((8, 8, 1), data.DIGITS)
 
 BATCH_SIZE: Final = 32
 
@@ -37,21 +40,17 @@ class Task(NamedTuple):
 
     def training_data(self) -> Data:
         """The training images."""
-        data = digits.load()
-        return Data(data.x_train.astype(self.dtype), data.y_train)
+        digits = data.digits()
+        return Data(digits.x_train.astype(self.dtype), digits.y_train)
 
     def test_data(self) -> Data:
         """The test images."""
-        data = digits.load()
-        return Data(data.x_test.astype(self.dtype), data.y_test)
-
-    def initial_weights(self) -> digits.Weights:
-        """The weights to start from."""
-        return digits.Weights(*(weight.astype(self.dtype) for weight in digits.initial_weights(self.seed)))
+        digits = data.digits()
+        return Data(digits.x_test.astype(self.dtype), digits.y_test)
 
     def steps_per_epoch(self) -> int:
         """Batches in one pass."""
-        return len(digits.load().y_train) // BATCH_SIZE
+        return len(data.digits().y_train) // BATCH_SIZE
 
     def steps(self) -> int:
         """Batches in all."""
@@ -60,5 +59,5 @@ class Task(NamedTuple):
     def batches(self) -> Iterator[Data]:
         """The batches, in order."""
         images, labels = self.training_data()
-        for batch in digits.batches(len(labels), BATCH_SIZE, self.epochs, self.seed):
+        for batch in data.batches(len(labels), BATCH_SIZE, self.seed, self.epochs):
             yield Data(images[batch], labels[batch])

@@ -1,46 +1,23 @@
-"""The training loop of the demo, and the interface by which it drives a framework."""
+"""The training loop of the demo, and what it records."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.demo.task import Data, Task
-from experiments.lib.digits import Weights
+from experiments.demo.task import Task
+from experiments.lib.trainers import Trainer
 
-__all__ = ["EVALUATE_EVERY", "RECORD_EVERY", "Evaluation", "Run", "Trainer", "train"]
+__all__ = ["EVALUATE_EVERY", "RECORD_EVERY", "Run", "train"]
 
 RECORD_EVERY: Final = 4
 """Steps between two records of the parameters."""
 
 EVALUATE_EVERY: Final = 22
 """Steps between two evaluations on all images."""
-
-
-class Evaluation(NamedTuple):
-    """Mean cross-entropy and accuracy on some images."""
-
-    loss: float
-    accuracy: float
-
-
-class Trainer(Protocol):
-    """A network and an optimizer in one framework."""
-
-    def __init__(self, weights: Weights, optimizer: str, dtype: str) -> None:
-        """Build them; ``optimizer`` is a key of `experiments.demo.optimizers.OPTIMIZERS`."""
-
-    def step(self, batch: Data) -> None:
-        """Take one step on the mean cross-entropy of a batch."""
-
-    def evaluate(self, data: Data) -> Evaluation:
-        """Evaluate the network."""
-
-    def weights(self) -> Weights:
-        """The weights as they are now."""
 
 
 class Run(NamedTuple):
@@ -73,11 +50,12 @@ class Run(NamedTuple):
             return cls(**arrays)
 
 
-def train(trainer: Trainer, task: Task, report: Callable[[int], None]) -> Run:
+def train(trainer: Trainer, learning_rate: float, task: Task, report: Callable[[int], None]) -> Run:
     """Train on the batches of the task, in their order.
 
     Args:
         trainer: At its initial weights.
+        learning_rate: Of every step.
         task: What to train on.
         report: Called now and then with the number of steps taken so far.
     """
@@ -90,12 +68,12 @@ def train(trainer: Trainer, task: Task, report: Callable[[int], None]) -> Run:
             trajectory.append(np.concatenate([weight.ravel() for weight in trainer.weights()]))
             report(step)
         if step % EVALUATE_EVERY == 0 or step == last:
-            evaluations.append((step, trainer.evaluate(training_data).loss, trainer.evaluate(test_data).accuracy))
+            evaluations.append((step, trainer.evaluate(*training_data).loss, trainer.evaluate(*test_data).accuracy))
 
     start = time.perf_counter()
     observe(0)
     for step, batch in enumerate(task.batches(), start=1):
-        trainer.step(batch)
+        trainer.step(*batch, learning_rate)
         observe(step)
     seconds = time.perf_counter() - start
     steps, training_loss, test_accuracy = map(np.array, zip(*evaluations, strict=True))

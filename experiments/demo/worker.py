@@ -9,8 +9,9 @@ from pathlib import Path
 
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import OPTIMIZERS
-from experiments.demo.task import Task
+from experiments.demo.task import NETWORK, Task
 from experiments.demo.training import train
+from experiments.lib.trainers import trainer
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,11 +25,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     task = Task(**json.loads(options.task))
-    trainer_class = FRAMEWORKS[options.framework].trainer()
-    for optimizer in OPTIMIZERS:
-        trainer = trainer_class(task.initial_weights(), optimizer, task.dtype)
-        run = train(trainer, task, partial(_print_progress, optimizer))
-        run.save(options.folder / f"{options.framework}-{optimizer}.npz")
+    for title, optimizer in OPTIMIZERS.items():
+        weights, hyperparameters = NETWORK.initial_weights(task.seed), optimizer.in_torch_names()
+        model = trainer(options.framework, NETWORK, weights, optimizer.name, hyperparameters, task.dtype)
+        run = train(model, hyperparameters["lr"], task, partial(_print_progress, title))
+        run.save(options.folder / f"{options.framework}-{title}.npz")
 
 
 def _print_progress(optimizer: str, step: int) -> None:

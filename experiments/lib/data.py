@@ -7,6 +7,7 @@ unless data have to be downloaded.
 """
 
 import hashlib
+import itertools
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -17,15 +18,16 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.lib import digits
-
 __all__ = [
+    "DIGITS",
     "IMAGES",
     "DataError",
+    "Digits",
     "Examples",
     "ImageExamples",
     "TextExamples",
     "batches",
+    "digits",
     "fingerprint",
     "image_arrays",
     "images",
@@ -36,6 +38,11 @@ __all__ = [
 
 IMAGES: Final = ("mnist", "cifar10", "cifar100", "digits")
 """The image data sets that have a name here."""
+
+DIGITS: Final = 10
+"""Classes of the handwritten digits."""
+
+_TRAINING_DIGITS: Final = 1437
 
 _STANDARD_LIBRARY_CHARACTERS: Final = 1_200_000
 
@@ -102,8 +109,26 @@ class TextExamples:
         return self.take(np.arange(0, len(self), apart)[:most])
 
 
-def batches(n: int, batch_size: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of one mini-batch after the other without end, reshuffled for every pass; what is left of one is dropped.
+class Digits(NamedTuple):
+    """Images in [0, 1], float64, shape (n, 8, 8, 1), and their digits, int64, shape (n,)."""
+
+    x_train: NDArray[np.float64]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[np.float64]
+    y_test: NDArray[np.int64]
+
+
+def batches(n: int, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[NDArray[np.int64]]:
+    """Indices of one mini-batch after the other, reshuffled for every pass; what is left of a pass is dropped.
+
+    Args:
+        n: Number of training examples.
+        batch_size: Indices in a batch, at most n.
+        seed: Decides the order.
+        epochs: Number of passes; None for no end.
+
+    Raises:
+        ValueError: There are fewer examples than a batch has, when the first batch is taken.
 
     Example:
         >>> order = batches(10, batch_size=4, seed=0)
@@ -113,10 +138,30 @@ def batches(n: int, batch_size: int, seed: int) -> Iterator[NDArray[np.int64]]:
     if not 0 < batch_size <= n:
         raise ValueError(f"batch_size must be in 1..{n}, the number of training examples, got {batch_size}")
     generator = np.random.default_rng(seed)
-    while True:
+    for _ in itertools.count() if epochs is None else range(epochs):
         order = generator.permutation(n)
         for start in range(0, n - batch_size + 1, batch_size):
             yield order[start : start + batch_size]
+
+
+def digits() -> Digits:
+    """Scikit-learn's handwritten digits (E. Alpaydin and C. Kaynak, UCI repository).
+
+    They are shuffled and split into 1437 training and 360 test images, always in the same way.
+
+    Example:
+        >>> digits().x_train.shape
+        (1437, 8, 8, 1)
+    """
+    # Not above: the import takes a second, and not every experiment loads the digits.
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    x = (data.images[order] / 16.0)[..., np.newaxis]
+    y = data.target[order].astype(np.int64)
+    n = _TRAINING_DIGITS
+    return Digits(x[:n], y[:n], x[n:], y[n:])
 
 
 def images(
@@ -231,7 +276,7 @@ def image_arrays(name: str, source: Path | None) -> tuple[NDArray, NDArray, NDAr
         DataError: The data cannot be had.
     """
     if name == "digits":
-        return tuple(digits.load())  # type: ignore[return-value]
+        return digits()
     if name not in IMAGES:
         raise DataError(f"there are no images named {name!r}; the names are: {', '.join(IMAGES)}")
     if source is None:

@@ -36,7 +36,8 @@ def in_torch(name: str, params: "Iterable[torch.nn.Parameter]", hyperparameters:
     Args:
         name: Of the optimizer.
         params: What it optimizes.
-        hyperparameters: In PyTorch's names; Adam's betas as beta1 and beta2. The learning rate may be among them.
+        hyperparameters: In PyTorch's names; Adam's betas as beta1 and beta2, and its eps if it is not 1e-8. The
+            learning rate may be among them.
 
     Raises:
         ValueError: There is no such optimizer.
@@ -80,7 +81,7 @@ def in_keras(name: str, hyperparameters: Hyperparameters) -> "keras.optimizers.O
     # On TensorFlow, Keras' own optimizers round a Python number to float32 before they cast it to float64, but not a
     # NumPy number.
     given: dict[str, Any] = {key: np.float64(value) for key, value in hyperparameters.items()}
-    for torch_name, keras_name in (("beta1", "beta_1"), ("beta2", "beta_2")):
+    for torch_name, keras_name in (("beta1", "beta_1"), ("beta2", "beta_2"), ("eps", "epsilon")):
         if torch_name in given:
             given[keras_name] = given.pop(torch_name)
     rate = float(given.pop("lr", 1.0))
@@ -95,7 +96,7 @@ def in_keras(name: str, hyperparameters: Hyperparameters) -> "keras.optimizers.O
             # Keras adds ε under the root, PyTorch outside.
             return keras.optimizers.RMSprop(rate, rho=given.pop("alpha", 0.99), epsilon=_EPSILON**2, **given)
         case "Adam":
-            return keras.optimizers.Adam(rate, epsilon=_EPSILON, **given)
+            return keras.optimizers.Adam(rate, **{"epsilon": _EPSILON, **given})
         case "AdamW":
             return keras.optimizers.AdamW(rate, epsilon=_EPSILON, **given)
         case "NAdam":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.lib import data
+from experiments.lib.networks.architectures import describe
 from experiments.lib.optimizers import OURS
 from experiments.lib.runs import Job
 from experiments.lib.trainers import LIBRARIES, MODULES, trainer
@@ -57,8 +58,9 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> dict[str, An
     evaluate = {part: parts[part].spread(n) for part, n in configuration["evaluate"].items() if part != "every"}
     input_shape = training.spread(1)[0].shape[1:]
     optimizer, hyperparameters = configuration["optimizer"], configuration["hyperparameters"]
-    network, seed, steps = configuration["network"], configuration["seed"], configuration["steps"]
-    model = trainer(configuration["framework"], network, input_shape, classes, seed, optimizer, hyperparameters)
+    network, seed = describe(configuration["network"], input_shape, classes), configuration["seed"]
+    weights, steps = network.initial_weights(seed), configuration["steps"]
+    model = trainer(configuration["framework"], network, weights, optimizer, hyperparameters)
     curves: dict[str, list[float]] = {}
     seconds = 0.0
 

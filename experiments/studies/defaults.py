@@ -25,11 +25,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, Optimizer
 
-from experiments.lib import comparison, data, digits
+from experiments.lib import comparison, data
 from experiments.lib.command_line import parser
 from experiments.lib.curves import write_csv, write_json
+from experiments.lib.networks.architectures import perceptron, strided_convnet, strided_network_in_network
+from experiments.lib.networks.layers import Network
+from experiments.lib.networks.torch_network import TorchNetwork, torch_initial_weights
 from experiments.lib.runs import Job, execute, versions
-from experiments.lib.torch_networks import DigitsNet, NarrowNetworkInNetwork, Perceptron
 from indian_torch import INDIAN
 
 matplotlib.use("Agg")
@@ -186,24 +188,34 @@ def _tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Ta
     if source is None:
         return deciding, []
     seeds = Seeds((0,), (1, 2), (10, 11, 12))
-    deciding.append(Task("colour", NarrowNetworkInNetwork, _file_split("cifar10", source), 5, seeds))
-    split = _file_split("mnist", source)
-    network = partial(Perceptron, pixels=split("test", 0).x[0].numel())
-    return deciding, [Task("perceptron", network, split, 5, seeds)]
+    colour, grey = _file_split("cifar10", source), _file_split("mnist", source)
+    network = strided_network_in_network(_input_shape(colour), classes=10)
+    deciding.append(Task("colour", partial(_started_by_torch, network), colour, 5, seeds))
+    network = perceptron(_input_shape(grey), classes=10)
+    return deciding, [Task("perceptron", partial(_started_by_torch, network), grey, 5, seeds)]
 
 
 def _digits_network(seed: int) -> nn.Module:
-    return DigitsNet(digits.initial_weights(seed))
+    network = strided_convnet((8, 8, 1), data.DIGITS)
+    return TorchNetwork(network, network.initial_weights(seed))
+
+
+def _started_by_torch(network: Network, seed: int) -> nn.Module:
+    return TorchNetwork(network, torch_initial_weights(network, seed))
+
+
+def _input_shape(split: Callable[[str, int], Split]) -> tuple[int, ...]:
+    return tuple(split("test", 0).x.shape[1:])
 
 
 def _digits_split(held: str, seed: int) -> Split:
     """Test: the demo's split. Validation: a fifth of its training images, others for every seed."""
-    data = digits.load()
+    digits = data.digits()
     if held == "test":
-        return _as_tensors(*data)
-    order = np.random.default_rng([seed, 1]).permutation(len(data.y_train))
+        return _as_tensors(*digits)
+    order = np.random.default_rng([seed, 1]).permutation(len(digits.y_train))
     kept, left_out = np.split(order, [len(order) * 4 // 5])
-    return _as_tensors(data.x_train[kept], data.y_train[kept], data.x_train[left_out], data.y_train[left_out])
+    return _as_tensors(*(array[rows] for rows in (kept, left_out) for array in (digits.x_train, digits.y_train)))
 
 
 @cache
@@ -221,6 +233,8 @@ def _file_split(name: str, source: Path) -> Callable[[str, int], Split]:
             n, height, width, channels = x.shape
             halved = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
             images[part] = (halved - mean) / deviation
+    else:
+        images = {part: x[..., np.newaxis] for part, x in images.items()}
     train = slice(0, 5000)
     splits = {
         held: _as_tensors(images["train"][train], labels["train"][train], images[part][rows], labels[part][rows])
@@ -249,7 +263,7 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> list[Any]:
     optimizer = PEERS[name].make(network.parameters(), **settings)
     accuracies = []
     steps_per_epoch = len(split.x) // BATCH_SIZE
-    for k, batch in enumerate(digits.batches(len(split.x), BATCH_SIZE, task.epochs, seed), start=1):
+    for k, batch in enumerate(data.batches(len(split.x), BATCH_SIZE, seed, task.epochs), start=1):
         rows = torch.from_numpy(batch)
         optimizer.zero_grad()
         loss = cross_entropy(network(split.x[rows]), split.y[rows])
@@ -262,7 +276,7 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> list[Any]:
                 accuracies.append(_evaluate(network, split.x_held, split.y_held)[1])
     training_loss = _evaluate(network, split.x, split.y)[0]
     if not np.isfinite(training_loss):
-        training_loss, accuracies = float("inf"), [100.0 / digits.CLASSES]
+        training_loss, accuracies = float("inf"), [100.0 / data.DIGITS]
     return [
         task.name,
         held,

@@ -21,9 +21,11 @@ import optax
 from numpy.typing import NDArray
 
 from benchmarks.side_by_side import machine, measure, table
-from experiments.lib import digits
+from experiments.lib import data
 from experiments.lib.command_line import parser, whole_number
 from experiments.lib.curves import write_csv, write_json
+from experiments.lib.networks.architectures import perceptron
+from experiments.lib.networks.jax_network import logits
 from experiments.lib.runs import configuration
 from indian_jax import indian
 
@@ -39,7 +41,9 @@ HIDDEN_UNITS = 32
 BATCH_SIZE = 32
 SEED = 0
 
-Params = dict[str, jax.Array]
+NETWORK = perceptron((8, 8, 1), data.DIGITS, (HIDDEN_UNITS,))
+
+Params = list[jax.Array]
 
 
 class Settings(NamedTuple):
@@ -58,7 +62,7 @@ class Outcome(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Images of shape (n, 64) and their digits, the indices of the images of each step, and the initial parameters."""
+    """Images of shape (n, 8, 8, 1) and their digits, the indices of the images of each step, the initial parameters."""
 
     x_train: jax.Array
     y_train: jax.Array
@@ -77,39 +81,32 @@ def grid() -> Settings:
 
 def make_task(epochs: int) -> Task:
     """The same weights and batches for all settings."""
-    data = digits.load()
-    x_train, x_test = (jnp.asarray(x.reshape(len(x), -1), jnp.float32) for x in (data.x_train, data.x_test))
-    batches = np.stack(list(digits.batches(len(x_train), BATCH_SIZE, epochs, SEED)))
+    digits = data.digits()
+    batches = np.stack(list(data.batches(len(digits.y_train), BATCH_SIZE, SEED, epochs)))
     return Task(
-        x_train,
-        jnp.asarray(data.y_train),
-        x_test,
-        jnp.asarray(data.y_test),
+        jnp.asarray(digits.x_train, jnp.float32),
+        jnp.asarray(digits.y_train),
+        jnp.asarray(digits.x_test, jnp.float32),
+        jnp.asarray(digits.y_test),
         jnp.asarray(batches),
-        initial_params(x_train.shape[1]),
+        initial_params(),
     )
 
 
-def initial_params(pixels: int) -> Params:
-    """He normal before the ReLU, Glorot normal at the end, biases zero."""
-    first, second = jax.random.split(jax.random.key(SEED))
-    return {
-        "hidden": jax.nn.initializers.he_normal()(first, (pixels, HIDDEN_UNITS)),
-        "hidden_bias": jnp.zeros(HIDDEN_UNITS),
-        "output": jax.nn.initializers.glorot_normal()(second, (HIDDEN_UNITS, digits.CLASSES)),
-        "output_bias": jnp.zeros(digits.CLASSES),
-    }
-
-
-def logits(params: Params, x: jax.Array) -> jax.Array:
-    """The network."""
-    hidden = jax.nn.relu(x @ params["hidden"] + params["hidden_bias"])
-    return hidden @ params["output"] + params["output_bias"]
+def initial_params() -> Params:
+    """He normal before the ReLU, Glorot normal at the end, biases zero; drawn by JAX."""
+    initializers = (jax.nn.initializers.he_normal(), jax.nn.initializers.glorot_normal())
+    params = []
+    for key, initializer, shape in zip(
+        jax.random.split(jax.random.key(SEED)), initializers, NETWORK.kernel_shapes(), strict=True
+    ):
+        params += [initializer(key, shape), jnp.zeros(shape[-1])]
+    return params
 
 
 def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
     """Mean cross-entropy."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits(params, x), y).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(logits(NETWORK, params, x), y).mean()
 
 
 def step(task: Task, settings: Settings, params: Params, state: Any, batch: jax.Array) -> tuple[Params, Any]:
@@ -121,7 +118,7 @@ def step(task: Task, settings: Settings, params: Params, state: Any, batch: jax.
 
 def evaluate(task: Task, params: Params) -> Outcome:
     """Loss and accuracy."""
-    right = logits(params, task.x_test).argmax(axis=-1) == task.y_test
+    right = logits(NETWORK, params, task.x_test).argmax(axis=-1) == task.y_test
     return Outcome(loss(params, task.x_train, task.y_train), jnp.mean(right))
 
 

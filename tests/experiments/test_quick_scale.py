@@ -11,7 +11,7 @@ from experiments.__main__ import experiment_modules, experiment_summaries
 
 _EXPERIMENTS = [
     *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map"),
-    *("low_precision_state", "velocity_dtype"),
+    "low_precision_state",
 ]
 
 _PICTURES = ["norm_ellipsoids"]
@@ -54,29 +54,27 @@ def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in files} == files
 
 
-def test_velocity_dtypes_are_compared_in_a_table(tmp_path):
-    from experiments.studies.velocity_dtype import SETTINGS, SGD_SETTINGS, main
+def test_states_and_velocities_in_16_and_32_bits_are_compared_in_two_tables(tmp_path):
+    from experiments.studies.low_precision_state import SGD_SETTINGS, main, states, velocities
 
     main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
-    rows = _table_rows(tmp_path)
-    assert [row.count("|") for row in rows] == [2 + len(SGD_SETTINGS)] * (1 + len(SETTINGS))
     with (tmp_path / "runs.csv").open(encoding="utf-8", newline="") as file:
         losses = [f"{float(run['training_loss']):.4f}" for run in csv.DictReader(file)]
-    # The runs are in the order of the table: setting by setting, and each with one rate and momentum after the other.
-    assert losses == [cell.split()[0] for row in rows[1:] for cell in row.split("|")[2:-1]]
-
-
-def test_low_precision_states_are_compared_in_a_table(tmp_path):
-    from experiments.studies.low_precision_state import main
-
-    main(["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)])
-    rows = _table_rows(tmp_path)
+    assert len(losses) == len(states()) + len(velocities())
+    # The runs are in the order of the tables, those of the second with one rate and momentum after the other.
+    rows = _table_rows(tmp_path / "table.md")[1:]
+    assert losses[: len(rows)] == [row.split("|")[2].split()[0] for row in rows]
     assert sum("velocity in bfloat16" in row for row in rows) == sum("velocity in float32" in row for row in rows) == 5
     assert not any("nan" in row or "diverged" in row for row in rows)
+    header, *rows = _table_rows(tmp_path / "velocities.md")
+    assert header.count("|") == 2 + len(SGD_SETTINGS)
+    assert losses[len(states()) :] == [cell.split()[0] for row in rows for cell in row.split("|")[2:-1]]
 
 
-def _table_rows(folder):
-    return [line for line in (folder / "table.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+def _table_rows(path):
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|") and "---" not in line
+    ]
 
 
 def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):

@@ -6,7 +6,15 @@ from typing import Any, Final
 from experiments.lib.networks.character_gpt import CharacterGPT, character_gpt
 from experiments.lib.networks.layers import Convolution, Dense, Flatten, Layer, MaxPool, MeanOverPixels, Network, Relu
 
-__all__ = ["ARCHITECTURES", "convnet", "describe", "network_in_network", "perceptron"]
+__all__ = [
+    "ARCHITECTURES",
+    "convnet",
+    "describe",
+    "network_in_network",
+    "perceptron",
+    "strided_convnet",
+    "strided_network_in_network",
+]
 
 
 def network_in_network(input_shape: tuple[int, ...], classes: int, width: int = 192) -> Network:
@@ -49,6 +57,39 @@ def convnet(input_shape: tuple[int, ...], classes: int, widths: tuple[int, ...] 
     return Network(tuple(input_shape), (*layers, Flatten(), Dense(classes)))
 
 
+def strided_convnet(input_shape: tuple[int, ...], classes: int, widths: tuple[int, ...] = (16, 32)) -> Network:
+    """3×3 convolutions with ReLU, of stride 2 after the first, and a linear layer, which starts as Glorot uniform.
+
+    On the digits it is the network of the demo: 8×8 pixels become 8×8×16, then 4×4×32.
+
+    Example:
+        >>> strided_convnet((8, 8, 1), classes=10).number_of_parameters()
+        9930
+    """
+    layers: list[Layer] = []
+    for i, width in enumerate(widths):
+        layers += [Convolution(width, 3, stride=2 if i else 1), Relu()]
+    return Network(tuple(input_shape), (*layers, Flatten(), Dense(classes)), output_kernel="glorot_uniform")
+
+
+def strided_network_in_network(input_shape: tuple[int, ...], classes: int, width: int = 32) -> Network:
+    """A small Network in Network, which convolutions of stride 2 make smaller still in place of pooling.
+
+    A 5×5 convolution with stride 2, a 3×3 one with stride 2, a 3×3 one, each followed by a 1×1 convolution; ReLU in
+    between; the mean over the pixels of the last channels, one a class, are the logits.
+
+    Example:
+        >>> strided_network_in_network((16, 16, 3), classes=10).number_of_parameters()
+        23370
+    """
+    layers = (
+        *(Convolution(width, 5, stride=2), Relu(), Convolution(width, 1), Relu()),
+        *(Convolution(width, 3, stride=2), Relu(), Convolution(width, 1), Relu()),
+        *(Convolution(width, 3), Relu(), Convolution(classes, 1), MeanOverPixels()),
+    )
+    return Network(tuple(input_shape), layers)
+
+
 def perceptron(input_shape: tuple[int, ...], classes: int, widths: tuple[int, ...] = (128, 64)) -> Network:
     """A multilayer perceptron with ReLU.
 
@@ -65,6 +106,8 @@ def perceptron(input_shape: tuple[int, ...], classes: int, widths: tuple[int, ..
 ARCHITECTURES: Final[dict[str, Callable[..., Network | CharacterGPT]]] = {
     "network_in_network": network_in_network,
     "convnet": convnet,
+    "strided_convnet": strided_convnet,
+    "strided_network_in_network": strided_network_in_network,
     "perceptron": perceptron,
     "character_gpt": character_gpt,
 }

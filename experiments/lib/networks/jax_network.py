@@ -1,6 +1,7 @@
 """Networks of `experiments.lib.networks.layers` and `experiments.lib.networks.character_gpt` in JAX."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ def logits(network: Network | CharacterGPT, weights: Sequence[jax.Array], x: jax
     for layer in network.layers:
         match layer:
             case Convolution():
-                x = _convolution(x, next(remaining)) + next(remaining)
+                x = _convolution(layer, x, next(remaining)) + next(remaining)
             case Dense():
                 x = x @ next(remaining) + next(remaining)
             case Relu():
@@ -43,10 +44,16 @@ def logits(network: Network | CharacterGPT, weights: Sequence[jax.Array], x: jax
                 x = x.reshape(len(x), -1)
             case MeanOverPixels():
                 x = x.mean(axis=(1, 2))
+            case _:
+                assert_never(layer)
     return x
 
 
-def _convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _convolution(layer: Convolution, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return jax.lax.conv_general_dilated(
-        x, jnp.asarray(kernel), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        jnp.asarray(kernel),
+        window_strides=(layer.stride,) * 2,
+        padding=((layer.padding(),) * 2,) * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )

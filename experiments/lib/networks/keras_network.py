@@ -1,7 +1,8 @@
 """Networks of `experiments.lib.networks.layers` and `experiments.lib.networks.character_gpt` in Keras."""
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import keras
 import numpy as np
@@ -30,26 +31,30 @@ def keras_network(network: Network | CharacterGPT, weights: Sequence[NDArray[np.
     if isinstance(network, CharacterGPT):
         model = keras.Sequential([keras.Input((network.context,), dtype="int32"), _GPT(network, weights)])
     else:
-        model = keras.Sequential([keras.Input(network.input_shape), *map(_layer, network.layers)])
+        layers = itertools.chain.from_iterable(map(_layers, network.layers))
+        model = keras.Sequential([keras.Input(network.input_shape), *layers])
     model.set_weights(list(weights))
     return model
 
 
-def _layer(layer: Layer) -> keras.Layer:
+def _layers(layer: Layer) -> list[keras.Layer]:
     match layer:
-        case Convolution(channels, size):
-            return keras.layers.Conv2D(channels, size, padding="same")
+        case Convolution(channels, size, 1):
+            return [keras.layers.Conv2D(channels, size, padding="same")]
+        case Convolution(channels, size, stride):
+            return [keras.layers.ZeroPadding2D(layer.padding()), keras.layers.Conv2D(channels, size, stride)]
         case Dense(units):
-            return keras.layers.Dense(units)
+            return [keras.layers.Dense(units)]
         case Relu():
-            return keras.layers.ReLU()
+            return [keras.layers.ReLU()]
         case MaxPool():
-            return keras.layers.MaxPooling2D(2)
+            return [keras.layers.MaxPooling2D(2)]
         case Flatten():
-            return keras.layers.Flatten()
+            return [keras.layers.Flatten()]
         case MeanOverPixels():
-            return keras.layers.GlobalAveragePooling2D()
-    raise TypeError(f"unknown layer {layer!r}")
+            return [keras.layers.GlobalAveragePooling2D()]
+        case _:
+            assert_never(layer)
 
 
 class _GPT(keras.layers.Layer):

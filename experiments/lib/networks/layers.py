@@ -4,8 +4,8 @@ Images are (height, width, channel); kernels of convolutions are (height, width,
 is the layout of Keras and JAX. Every layer with weights has a kernel and a bias, in this order.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,15 @@ Weights = list[NDArray[np.float64]]
 
 
 class Convolution(NamedTuple):
-    """A convolution with an odd kernel and stride 1, padded so that height and width stay."""
+    """A convolution with an odd kernel, padded by half of it on every side: stride 1 keeps height and width."""
 
     channels: int
     size: int
+    stride: int = 1
+
+    def padding(self) -> int:
+        """Zeros on every side; Keras and JAX pad a convolution of stride 2 on one side only, if left to themselves."""
+        return self.size // 2
 
 
 class Dense(NamedTuple):
@@ -48,11 +53,34 @@ class MeanOverPixels(NamedTuple):
 Layer = Convolution | Dense | Relu | MaxPool | Flatten | MeanOverPixels
 
 
+def _normal(generator: np.random.Generator, shape: tuple[int, ...], gain: float) -> NDArray[np.float64]:
+    return generator.normal(0.0, np.sqrt(gain / np.prod(shape[:-1])), shape)
+
+
+def _glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    limit = np.sqrt(6.0 / (np.prod(shape[:-2]) * sum(shape[-2:])))
+    return generator.uniform(-limit, limit, shape)
+
+
+_OUTPUT_KERNELS: Final[Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]]] = {
+    "normal": lambda generator, shape: _normal(generator, shape, gain=1.0),
+    "glorot_uniform": _glorot_uniform,
+}
+
+
 class Network(NamedTuple):
-    """Layers, one after the other, and the shape of an input: (height, width, channels)."""
+    """Layers, one after the other.
+
+    Attributes:
+        input_shape: Of one input: (height, width, channels).
+        layers: The layers.
+        output_kernel: Distribution of the last kernel, which no ReLU follows: "normal", with half the variance of the
+            kernels before it, or "glorot_uniform".
+    """
 
     input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
+    output_kernel: str = "normal"
 
     def kernel_shapes(self) -> list[tuple[int, ...]]:
         """Of the layers with weights, in order; the bias has as many numbers as the last axis."""
@@ -60,22 +88,26 @@ class Network(NamedTuple):
         shape: Sequence[int] = self.input_shape
         for layer in self.layers:
             match layer:
-                case Convolution(channels, size):
+                case Convolution(channels, size, stride):
                     shapes.append((size, size, shape[-1], channels))
-                    shape = (*shape[:2], channels)
+                    shape = (*((pixels - 1) // stride + 1 for pixels in shape[:2]), channels)
                 case Dense(units):
                     shapes.append((shape[-1], units))
                     shape = (units,)
+                case Relu():
+                    pass
                 case MaxPool():
                     shape = (shape[0] // 2, shape[1] // 2, shape[2])
                 case Flatten():
                     shape = (int(np.prod(shape)),)
                 case MeanOverPixels():
                     shape = shape[-1:]
+                case _:
+                    assert_never(layer)
         return shapes
 
     def initial_weights(self, seed: int) -> Weights:
-        """He normal kernels, of half the variance in the last layer, which no ReLU follows; biases zero.
+        """He normal kernels, except the last (see ``output_kernel``); biases zero.
 
         Example:
             >>> network = Network((2, 2, 1), (Flatten(), Dense(3)))
@@ -83,13 +115,10 @@ class Network(NamedTuple):
             [(4, 3), (3,)]
         """
         generator = np.random.default_rng(seed)
-        weights: Weights = []
-        shapes = self.kernel_shapes()
-        for i, shape in enumerate(shapes, start=1):
-            gain = 1.0 if i == len(shapes) else 2.0
-            weights.append(generator.normal(0.0, np.sqrt(gain / np.prod(shape[:-1])), shape))
-            weights.append(np.zeros(shape[-1]))
-        return weights
+        *hidden, output = self.kernel_shapes()
+        kernels = [_normal(generator, shape, gain=2.0) for shape in hidden]
+        kernels.append(_OUTPUT_KERNELS[self.output_kernel](generator, output))
+        return [weight for kernel in kernels for weight in (kernel, np.zeros(kernel.shape[-1]))]
 
     def number_of_parameters(self) -> int:
         """Kernels and biases."""

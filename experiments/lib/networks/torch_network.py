@@ -1,6 +1,7 @@
 """Networks of `experiments.lib.networks.layers` in PyTorch."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
 
-__all__ = ["TorchNetwork"]
+__all__ = ["TorchNetwork", "torch_initial_weights"]
 
 
 class TorchNetwork(nn.Module):
@@ -35,9 +36,9 @@ class TorchNetwork(nn.Module):
         self.layers = nn.Sequential()
         for layer in network.layers:
             match layer:
-                case Convolution(channels, size):
-                    inputs = next(kernels)[-2]
-                    self.layers.append(nn.Conv2d(inputs, channels, size, padding=size // 2, dtype=dtype))
+                case Convolution(channels, size, stride):
+                    inputs, padding = next(kernels)[-2], layer.padding()
+                    self.layers.append(nn.Conv2d(inputs, channels, size, stride, padding, dtype=dtype))
                 case Dense(units):
                     self.layers.append(nn.Linear(next(kernels)[-2], units, dtype=dtype))
                 case Relu():
@@ -48,6 +49,8 @@ class TorchNetwork(nn.Module):
                     self.layers.append(_FlattenPixels())
                 case MeanOverPixels():
                     self.layers.append(_MeanOverPixels())
+                case _:
+                    assert_never(layer)
         with torch.no_grad():
             for param, weight in zip(self.parameters(), weights, strict=True):
                 param.copy_(torch.from_numpy(_to_torch_layout(weight)))
@@ -58,8 +61,27 @@ class TorchNetwork(nn.Module):
 
     def weights(self) -> list[NDArray[np.floating]]:
         """The parameters, as `Network.initial_weights` orders them."""
-        arrays = (param.detach().cpu().numpy() for param in self.parameters())
-        return [array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T for array in arrays]
+        return [_from_torch_layout(param.detach().cpu().numpy()) for param in self.parameters()]
+
+
+def torch_initial_weights(network: Network, seed: int) -> list[NDArray[np.floating]]:
+    """He normal kernels from PyTorch's generator, in float32, also for the last layer; biases zero.
+
+    Some studies in PyTorch alone started here, and their published runs are true only for these weights. Everything
+    that is compared between frameworks starts from `Network.initial_weights`.
+
+    Example:
+        >>> network = Network((2, 2, 1), (Flatten(), Dense(3)))
+        >>> [weight.shape for weight in torch_initial_weights(network, seed=0)]
+        [(4, 3), (3,)]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weights: list[NDArray[np.floating]] = []
+    for shape in network.kernel_shapes():
+        kernel = torch.empty(*shape[::-1][:2], *shape[:-2])
+        nn.init.kaiming_normal_(kernel, nonlinearity="relu", generator=generator)
+        weights += [_from_torch_layout(kernel.numpy()), np.zeros(shape[-1], np.float32)]
+    return weights
 
 
 class _FlattenPixels(nn.Module):
@@ -72,6 +94,10 @@ class _FlattenPixels(nn.Module):
 class _MeanOverPixels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(dim=(2, 3))
+
+
+def _from_torch_layout(array: NDArray[np.floating]) -> NDArray[np.floating]:
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
 def _to_torch_layout(array: NDArray[np.floating]) -> NDArray[np.floating]:

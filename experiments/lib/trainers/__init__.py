@@ -1,12 +1,14 @@
-"""A network and an optimizer in one framework, behind one interface: `experiments.lib.training` drives them."""
+"""A network and an optimizer in one framework, behind one interface for the runs and the demo."""
 
 import importlib
-import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from experiments.lib.networks.character_gpt import CharacterGPT
+from experiments.lib.networks.layers import Network
 
 __all__ = ["LIBRARIES", "MODULES", "Evaluation", "Trainer", "trainer"]
 
@@ -20,6 +22,16 @@ class Evaluation(NamedTuple):
 
 class Trainer(Protocol):
     """Holds a network and an optimizer."""
+
+    def __init__(
+        self,
+        network: Network | CharacterGPT,
+        weights: Sequence[NDArray[np.floating]],
+        optimizer: str,
+        hyperparameters: Mapping[str, float],
+        dtype: str,
+    ) -> None:
+        """Build them; see `trainer`."""
 
     def step(self, x: NDArray[Any], y: NDArray[np.int64], learning_rate: float) -> float:
         """Take one step on the mean cross-entropy of a batch; returns the loss before it."""
@@ -43,10 +55,8 @@ LIBRARIES: Final = {"torch": ("torch",), "keras": ("keras", "tensorflow"), "jax"
 
 def trainer(
     framework: str,
-    network: Mapping[str, Any],
-    input_shape: tuple[int, ...],
-    classes: int,
-    seed: int,
+    network: Network | CharacterGPT,
+    weights: Sequence[NDArray[np.floating]],
     optimizer: str,
     hyperparameters: Mapping[str, float],
     dtype: str = "float32",
@@ -55,13 +65,12 @@ def trainer(
 
     Args:
         framework: "torch", "keras" or "jax".
-        network: ``{"name": ..., **sizes}``, see `experiments.lib.networks.architectures`.
-        input_shape: Of one example.
-        classes: Number of labels.
-        seed: Decides the initial weights.
+        network: See `experiments.lib.networks.architectures`.
+        weights: To start from, as the network's ``initial_weights`` gives them.
         optimizer: See `experiments.lib.optimizers`.
-        hyperparameters: See `experiments.lib.optimizers`.
+        hyperparameters: See `experiments.lib.optimizers`. A learning rate among them has no effect: every step is given
+            its own.
         dtype: Of weights and images.
     """
-    made = importlib.import_module(MODULES[framework]).Trainer
-    return made(network, input_shape, classes, seed, optimizer, hyperparameters, dtype)
+    made: type[Trainer] = importlib.import_module(MODULES[framework]).Trainer
+    return made(network, weights, optimizer, hyperparameters, dtype)

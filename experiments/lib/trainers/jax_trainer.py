@@ -1,6 +1,6 @@
 """Training in JAX with Optax."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,8 +10,9 @@ import optax
 from numpy.typing import NDArray
 
 from experiments.lib import optimizers
-from experiments.lib.networks.architectures import describe
+from experiments.lib.networks.character_gpt import CharacterGPT
 from experiments.lib.networks.jax_network import logits
+from experiments.lib.networks.layers import Network
 from experiments.lib.trainers import Evaluation
 
 __all__ = ["Trainer"]
@@ -26,23 +27,20 @@ class Trainer:
 
     def __init__(
         self,
-        network: Mapping[str, Any],
-        input_shape: tuple[int, ...],
-        classes: int,
-        seed: int,
+        network: Network | CharacterGPT,
+        weights: Sequence[NDArray[np.floating]],
         optimizer: str,
         hyperparameters: Mapping[str, float],
         dtype: str,
     ) -> None:
         # Before the first array: without it JAX turns float64 into float32.
         jax.config.update("jax_enable_x64", dtype == "float64")
-        described = describe(network, input_shape, classes)
         self._dtype = dtype
-        self.params: Params = [jnp.asarray(weight, dtype) for weight in described.initial_weights(seed)]
+        self.params: Params = [jnp.asarray(weight, dtype) for weight in weights]
         self.state = optimizers.in_jax(optimizer, 0.0, hyperparameters).init(self.params)
 
         def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-            return optax.softmax_cross_entropy_with_integer_labels(logits(described, params, x), y).mean()
+            return optax.softmax_cross_entropy_with_integer_labels(logits(network, params, x), y).mean()
 
         @jax.jit
         def step(params: Params, state: Any, x: jax.Array, y: jax.Array, learning_rate: jax.Array) -> Any:
@@ -53,7 +51,7 @@ class Trainer:
 
         @jax.jit
         def evaluate(params: Params, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return loss(params, x, y), (logits(described, params, x).argmax(axis=-1) == y).sum()
+            return loss(params, x, y), (logits(network, params, x).argmax(axis=-1) == y).sum()
 
         self._step, self._evaluate = step, evaluate
 

@@ -1,6 +1,6 @@
 """Training in Keras."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lib import optimizers
-from experiments.lib.networks.architectures import describe
+from experiments.lib.networks.character_gpt import CharacterGPT
 from experiments.lib.networks.keras_network import keras_network
+from experiments.lib.networks.layers import Network
 from experiments.lib.trainers import Evaluation
 
 __all__ = ["Trainer"]
@@ -20,18 +21,15 @@ class Trainer:
 
     def __init__(
         self,
-        network: Mapping[str, Any],
-        input_shape: tuple[int, ...],
-        classes: int,
-        seed: int,
+        network: Network | CharacterGPT,
+        weights: Sequence[NDArray[np.floating]],
         optimizer: str,
         hyperparameters: Mapping[str, float],
         dtype: str,
     ) -> None:
         # Before anything else: Keras keeps the learning rate in floatx too.
         keras.config.set_floatx(dtype)
-        described = describe(network, input_shape, classes)
-        self.network = keras_network(described, described.initial_weights(seed))
+        self.network = keras_network(network, weights)
         self.network.compile(
             optimizer=optimizers.in_keras(optimizer, hyperparameters),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

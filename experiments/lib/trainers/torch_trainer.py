@@ -1,6 +1,6 @@
 """Training in PyTorch, with one thread."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from experiments.lib import optimizers
-from experiments.lib.networks.architectures import describe
 from experiments.lib.networks.character_gpt import CharacterGPT
+from experiments.lib.networks.layers import Network
 from experiments.lib.networks.torch_gpt import TorchGPT
 from experiments.lib.networks.torch_network import TorchNetwork
 from experiments.lib.trainers import Evaluation
@@ -25,23 +25,19 @@ class Trainer:
 
     def __init__(
         self,
-        network: Mapping[str, Any],
-        input_shape: tuple[int, ...],
-        classes: int,
-        seed: int,
+        network: Network | CharacterGPT,
+        weights: Sequence[NDArray[np.floating]],
         optimizer: str,
         hyperparameters: Mapping[str, float],
         dtype: str,
     ) -> None:
         torch.set_num_threads(1)
         self._dtype = getattr(torch, dtype)
-        described = describe(network, input_shape, classes)
-        weights = described.initial_weights(seed)
         self.network: TorchNetwork | TorchGPT
-        if isinstance(described, CharacterGPT):
-            self.network = TorchGPT(described, weights, self._dtype)
+        if isinstance(network, CharacterGPT):
+            self.network = TorchGPT(network, weights, self._dtype)
         else:
-            self.network = TorchNetwork(described, weights, self._dtype)
+            self.network = TorchNetwork(network, weights, self._dtype)
         self.optimizer = optimizers.in_torch(optimizer, list(self.network.parameters()), hyperparameters)
 
     def step(self, x: NDArray[Any], y: NDArray[np.int64], learning_rate: float) -> float:
