@@ -80,6 +80,8 @@ async def _run_one(framework: str, task: Task, folder: Path, report: Report) -> 
     with errors_path.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "experiments.demo.worker", framework, json.dumps(task._asdict()), str(folder)),
+            # Nothing is written to it: the worker ends when it is closed.
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
             cwd=Path(experiments.__path__[0]).parent,

@@ -11,14 +11,17 @@ from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import OPTIMIZERS
 from experiments.demo.task import NETWORK, Task
 from experiments.demo.training import train
+from experiments.lib.processes import end_with_stdin
 from experiments.lib.trainers import trainer
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train with every optimizer in one framework, and write each run to ``FOLDER/FRAMEWORK-OPTIMIZER.npz``.
 
-    Prints a line for every sign of progress: the optimizer, a tab, and how many steps it has taken.
+    Prints a line for every sign of progress: the optimizer, a tab, and how many steps it has taken. Ends early when its
+    standard input ends.
     """
+    end_with_stdin()
     parser = argparse.ArgumentParser()
     parser.add_argument("framework", choices=FRAMEWORKS)
     parser.add_argument("task", help="the attributes of the Task, as JSON")

@@ -24,6 +24,8 @@ from typing import Any, Final, NamedTuple
 
 from tqdm import tqdm
 
+from experiments.lib.processes import end_pool_worker_with_parent
+
 __all__ = ["Job", "RunError", "code_version", "configuration", "execute", "one_thread", "versions"]
 
 _OURS: Final = ("experiments", "indian_core", "indian_torch", "indian_tf", "indian_jax")
@@ -100,11 +102,17 @@ def _here(arguments: Iterable[tuple[Job, Path, dict[str, Any]]]) -> Iterator[Non
 
 def _in_processes(arguments: Sequence[tuple[Job, Path, dict[str, Any]]], workers: int) -> Iterator[None]:
     # Not forked: frameworks that have started their threads do not survive it.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=end_pool_worker_with_parent)
     try:
         futures: list[Future[None]] = [pool.submit(_perform, *each) for each in arguments]
         for future in as_completed(futures):
             yield future.result()
+    except (KeyboardInterrupt, GeneratorExit):
+        # Runs may take minutes; what they have not stored by now is lost.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
