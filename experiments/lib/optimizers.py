@@ -1,7 +1,7 @@
 """Optimizers by name in each framework, built from the same hyperparameters.
 
 Every optimizer takes the learning rate of each step from the training loop, so that schedules are the same everywhere.
-The same name takes the same steps in the three frameworks, but for some optimizers of the frameworks' own: Keras' Adam
+The same name takes the same steps in the three frameworks, except some optimizers of the frameworks' own: Keras' Adam
 and AdamW add ε before they take the bias out; Keras' SGD multiplies gradients with the learning rate before momentum
 sums them up, which is the same as long as the learning rate is; and each framework has another schedule for the
 momentum of its NAdam. Frameworks are imported where they are used.

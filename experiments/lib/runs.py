@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
     Attributes:
         function: ``"module:name"``. It is called with the configuration and the resources, and returns what JSON holds.
-        configuration: All that determines the result, but for the code; as JSON holds it.
+        configuration: All that determines the result, except the code; as JSON holds it.
         sources: Modules of this repository that the function imports while it runs, beyond those that the import
             statements at the top of its module say.
         libraries: Distributions whose version matters.

@@ -41,7 +41,7 @@ LANDSCAPES: Final = {
 
 
 class Line(NamedTuple):
-    """A semi-algebraic loss of one parameter, smooth but for kinks.
+    """A semi-algebraic loss of one parameter, smooth except at kinks.
 
     Attributes:
         loss: J, with J = 0 at the limit 0 of the trajectory.

@@ -75,7 +75,7 @@ def nesterov(momentum: float) -> float:
 
 
 def points(momenta: Sequence[float], ratios: Sequence[float | str]) -> list[Point]:
-    """The points of a grid, row by row and each once, but for those with a large first move.
+    """The points of a grid, row by row and each once, except those with a large first move.
 
     Example:
         >>> points([0.0, 0.9], [1.0, NESTEROV, 5.0])

@@ -53,7 +53,7 @@ class Scale(NamedTuple):
     Attributes:
         tasks: Those of the map.
         bundled: Whether handwritten digits take the place of the images, unless the user names some.
-        counts: Of training, validation and test images. Their height and width are halved, but for the digits'.
+        counts: Of training, validation and test images. Their height and width are halved, except the digits'.
         momenta: Rows of the map.
         ratios: Columns.
         effective_rates: What every point of the map tries.
