@@ -1,10 +1,7 @@
 """A step that keeps a multiple of the velocity, b = c m: with the right c it is one primitive of a tensor library.
 
-Two primitives take fewer passes over memory than a step written out:
-
-- a weighted average, b⁺ = (1 − w)b + wg, which is the velocity's part of a step if c = (1 − ρ)/G;
-- SGD with Nesterov momentum, b⁺ = μb + (1 − d)g and θ⁺ = θ − η(g + μb⁺), which is a whole step if b⁺ = c⁺m⁺ with
-  c⁺² = c c*, where c* = A/(ρT). While α, β and γ stay as they are, c = c* stays, too.
+SGD with Nesterov momentum, b⁺ = μb + (1 − d)g and θ⁺ = θ − η(g + μb⁺), is a whole step if b⁺ = c⁺m⁺ with c⁺² = c c*,
+where c* = A/(ρT). While α, β and γ stay as they are, c = c* stays, too.
 
 Here ρ, G, A and T are the coefficients of m and g in m⁺, and of m⁺ and g in θ⁺: see
 `indian_core.dynamics.StepCoefficients`. For INDIAN, c* = −1/(ρ(β − γ)): the gradient's share of a Nesterov step has one
@@ -16,7 +13,7 @@ from typing import Final, NamedTuple
 
 from indian_core.dynamics import StepCoefficients
 
-__all__ = ["NesterovStep", "averaging_scale", "nesterov_scale", "nesterov_step"]
+__all__ = ["NesterovStep", "nesterov_scale", "nesterov_step", "of_multiple"]
 
 _SMALLEST_GAIN: Final = 2.0**-20
 """The smallest 1 − d in use, other than 0; d is rounded to multiples of 2^−53."""
@@ -47,24 +44,26 @@ class NesterovStep(NamedTuple):
     scale: float
 
 
-def averaging_scale(alpha: float, beta: float) -> float:
-    """The c with which the new velocity is a weighted average of the old one and the gradient, −α/(1 − αβ).
-
-    To maximize, it is the negative of that. It is not computed from the coefficients of a step, since 1 − ρ is rounded
-    coarsely for small γ, and the error would be the same at every step.
+def of_multiple(coefficients: StepCoefficients, scale: float) -> StepCoefficients:
+    """The same step as a linear map of (θ, b, g), where b = ``scale`` · m is kept in place of the velocity.
 
     Args:
-        alpha: α >= 0.
-        beta: β > 0.
-
-    Returns:
-        c; 0 or infinite where there is none, for α = 0 and αβ = 1.
+        coefficients: Of (θ, m, g).
+        scale: c, not 0.
 
     Example:
-        >>> averaging_scale(alpha=1.0, beta=0.5)
-        -2.0
+        >>> from indian_core.dynamics import pre_form
+        >>> of_multiple(pre_form(0.5, alpha=1.0, beta=0.25), scale=4.0).theta_velocity
+        0.125
     """
-    return _divide(-alpha, 1 - alpha * beta)
+    c = coefficients
+    return c._replace(
+        velocity_decay=scale * c.velocity_decay,
+        velocity_gradient=scale * c.velocity_gradient,
+        theta_velocity=c.theta_velocity / scale,
+        theta_next_velocity=c.theta_next_velocity / scale,
+        gradient_velocity=c.gradient_velocity / scale,
+    )
 
 
 def nesterov_scale(coefficients: StepCoefficients) -> float:

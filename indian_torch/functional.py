@@ -1,13 +1,15 @@
 """The step as a function of tensors, for code that keeps parameters and state in its own way."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients
 from indian_core.norms import NormCoefficients
-from indian_torch import one_by_one, together
-from indian_torch.norm import precondition_one_by_one, precondition_together
-from indian_torch.pieces import pieces_of_lists
+from indian_torch._norm import multi_tensor as norm_multi_tensor
+from indian_torch._step import multi_tensor, single_tensor
+from indian_torch._tensors.dtypes import is_full_precision
 
 __all__ = ["step"]
 
@@ -52,23 +54,11 @@ def step(
         raise ValueError("accumulators must be None where norm is None, and only there")
     if not params:
         return
-    lists = (params, grads, velocities) if accumulators is None else (params, grads, velocities, accumulators)
-    dtype, *others = {tensors[0].dtype for tensors in lists}
+    first_of_each = [tensors[0].dtype for tensors in (params, grads, velocities, accumulators or params)]
+    dtype, *others = set(first_of_each)
     # In 16 bits the operations on many tensors would round after each, and they take but one dtype.
-    if not others and dtype.itemsize >= 4:
-        _step_together(lists, coefficients, norm)
+    if not others and is_full_precision(dtype):
+        precondition = None if norm is None else partial(norm_multi_tensor.precondition, c=norm)
+        multi_tensor.step(params, grads, velocities, accumulators, coefficients, precondition)
     else:
-        if norm is not None and accumulators is not None:
-            grads = precondition_one_by_one(grads, accumulators, norm)
-        one_by_one.update(params, grads, velocities, coefficients)
-
-
-def _step_together(lists: tuple[list[Tensor], ...], step: StepCoefficients, norm: NormCoefficients | None) -> None:
-    if norm is None:
-        params, grads, velocities = lists
-        together.update(params, grads, velocities, step, scale=1.0)
-        return
-    # A piece at a time, since there are temporaries.
-    for params, grads, velocities, accumulators in pieces_of_lists(*lists):
-        directions = precondition_together(grads, accumulators, norm)
-        together.update(params, directions, velocities, step, scale=1.0)
+        single_tensor.step(params, grads, velocities, accumulators, coefficients, norm)

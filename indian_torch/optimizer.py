@@ -5,17 +5,20 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
+from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
 
-from indian_core.hyperparameters import DEFAULTS, resolve_initial_speed
-from indian_torch.checks import checked
-from indian_torch.state import VelocityOptimizer
-from indian_torch.step import step_group
+from indian_core.dynamics import phase_from_velocity
+from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial_speed
+from indian_torch._step.dispatch import step_group
+from indian_torch._step.gather import gather
+from indian_torch._step.settings import Settings, as_number, checked, settings_of
+from indian_torch._step.state import copied, loaded, saved, velocity_of
+from indian_torch._tensors.dtypes import at_least_float32
 
 __all__ = ["INDIAN", "INNA"]
 
 
-class INDIAN(VelocityOptimizer):
+class INDIAN(Optimizer):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``lr``), viscous damping :math:`\alpha`
@@ -31,9 +34,14 @@ class INDIAN(VelocityOptimizer):
     In the norm of RMSProp or AdaGrad, :math:`A^{-1} g` takes the place of :math:`g`, with the diagonal :math:`A` of
     `indian_core.norms`; in that of RMSProp this is INNAprop, see `INNAprop`.
 
-    Parameter groups may have hyperparameters and flags of their own, all but ``params``. The state of a parameter is
-    ``velocity`` and, in a norm, ``accumulator``, both of the parameter's shape, and ``step``, the number of steps it
-    has taken, whichever implementation takes the steps.
+    Parameter groups may have hyperparameters and flags of their own.
+
+    ``state_dict()`` has for each parameter ``velocity`` and, in a norm, ``accumulator``, both of the parameter's shape,
+    and ``step``, the number of steps it has taken, a tensor. It is a snapshot: it shares no tensor with the optimizer,
+    and neither does an optimizer that loads it. `state` has the same entries, with one exception: with ``fused`` it has
+    ``scaled_velocity``, a multiple of the velocity, and the factor ``scale``, in place of ``velocity``; `velocity`
+    divides one by the other. Reading the state changes nothing. A dictionary of `state` keeps its keys; if a flag
+    changes the form of the state, the next step puts a new dictionary into `state`.
 
     Args:
         params: Parameters or parameter groups, real or complex, of any floating dtype.
@@ -53,14 +61,15 @@ class INDIAN(VelocityOptimizer):
         maximize: Maximize instead of minimize.
         foreach: Update all tensors of a group in a few calls. None: do so, unless another flag says otherwise.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
-        capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph, tensor
-            by tensor. On CPU it is of no use, and works.
-        fused: Update all tensors of a group in one pass over memory, with the kernel of ``torch.optim.SGD``; steps that
+        capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph. Takes
+            precedence over ``fused`` and ``foreach``; updates one tensor at a time. Works on CPU, but gains nothing
+            there.
+        fused: Update all tensors of a group in one pass over memory, with the kernel of ``torch.optim.SGD``. Steps that
             it cannot take (the first; β within about 1e-5 of γ; αγ near 1; tensors of different layouts) are taken as
-            by ``foreach``. Floating-point parameters on the devices that the kernel supports only. In 16 bits: only
-            bfloat16 without weight decay, where PyTorch's kernel is right, which on CPU it is not. None: False.
-        velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own. Other than the
-            parameter's, tensors are updated one after the other, in the wider dtype of the two.
+            by ``foreach``. Supports floating-point parameters on the devices that have the kernel. In 16 bits, supports
+            only bfloat16 without weight decay, where PyTorch's kernel is right, which on CPU it is not. None: False.
+        velocity_dtype: Floating dtype of the velocity of real parameters. None: the parameter's own. If it is another,
+            tensors are updated one at a time, in the wider dtype of the two.
         norm_dtype: The same for the accumulator of the norm.
 
     Raises:
@@ -101,31 +110,32 @@ class INDIAN(VelocityOptimizer):
         velocity_dtype: torch.dtype | None = None,
         norm_dtype: torch.dtype | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "alpha": alpha,
-            "beta": beta,
-            "initial_speed": initial_speed,
-            "weight_decay": weight_decay,
-            "norm": norm,
-            "norm_decay": norm_decay,
-            "norm_epsilon": norm_epsilon,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "capturable": capturable,
-            "fused": fused,
-            "velocity_dtype": velocity_dtype,
-            "norm_dtype": norm_dtype,
-        }
-        super().__init__(params, checked(defaults))
+        settings = Settings(
+            lr=lr,
+            alpha=alpha,
+            beta=beta,
+            initial_speed=initial_speed,
+            weight_decay=weight_decay,
+            norm=norm,
+            norm_decay=norm_decay,
+            norm_epsilon=norm_epsilon,
+            maximize=maximize,
+            foreach=foreach,
+            differentiable=differentiable,
+            capturable=capturable,
+            fused=fused,
+            velocity_dtype=velocity_dtype,
+            norm_dtype=norm_dtype,
+        )
+        super().__init__(params, checked(settings)._asdict())
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
-            values = checked(self.defaults | param_group)
-            initial_speed = resolve_initial_speed(values["initial_speed"], values["norm"])
-            param_group = {name: values[name] for name in param_group} | {"initial_speed": initial_speed}
+            settings = checked(settings_of(self.defaults | param_group))
+            initial_speed = resolve_initial_speed(settings.initial_speed, settings.norm)
+            own = {name: value for name, value in settings._asdict().items() if name in param_group}
+            param_group = param_group | own | {"initial_speed": initial_speed}
         super().add_param_group(param_group)
         added = self.param_groups[-1]
         if added["fused"] and not all(param.is_floating_point() for param in added["params"]):
@@ -150,20 +160,112 @@ class INDIAN(VelocityOptimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        active = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        gradients: list[Any] = [[p.grad for p in params] for params in active]
-        if any([grad.layout is not torch.strided for grads in gradients for grad in grads]):  # noqa: C419
-            raise RuntimeError("INDIAN does not support sparse gradients")
+        # All checks come before the first update, so an error leaves parameters and state as they were.
+        gathered = [gather(group, self.state) for group in self.param_groups]
         found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is None or not found_inf.item():
-            for group, params, grads in zip(self.param_groups, active, gradients, strict=True):
-                step_group(group, params, grads, [self._states[p] for p in params], grad_scale)
+            for tensors in gathered:
+                step_group(tensors, self.state, grad_scale)
         return loss
+
+    def velocity(self, param: Tensor) -> Tensor:
+        """The velocity m of a parameter, a new tensor of its shape, in ``velocity_dtype`` or the parameter's own dtype.
+
+        Raises:
+            ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
+        """
+        self._group_of(param)
+        return velocity_of(self.state[param])
+
+    def phase(self, param: Tensor) -> Tensor:
+        """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
+
+        Raises:
+            ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
+        """
+        velocity, group = self.velocity(param), self._group_of(param)
+        alpha, beta = as_number(group["alpha"]), as_number(group["beta"])
+        dtype = at_least_float32(param.dtype)
+        return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot of state and parameter groups, of the same form whichever implementation takes the steps.
+
+        It shares no tensor with the optimizer, so later steps do not change it. Otherwise as in torch.optim.
+        """
+        # As the first hook: hooks of the user see the state that is saved, and may change it.
+        hook = self.register_state_dict_post_hook(_take_snapshot, prepend=True)
+        try:
+            return super().state_dict()
+        finally:
+            hook.remove()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state that `state_dict` returned; the optimizer shares no tensor with it.
+
+        As in torch.optim, the hyperparameters and flags of the saved groups are loaded too, ``foreach`` and ``fused``
+        among them. The norm of a group must be that of the saved one.
+
+        Raises:
+            ValueError: A group has another norm than the saved one, or the groups are not of the same size. Nothing has
+                changed by then.
+        """
+        given: dict[str, Any] = {}
+
+        def keep(_: Optimizer, state_dict: dict[str, Any]) -> None:
+            for index, (own, other) in enumerate(zip(self.param_groups, state_dict["param_groups"], strict=False)):
+                if own["norm"] != other["norm"]:
+                    raise ValueError(
+                        f"norm of group {index} must be that of the state, {other['norm']!r}, got {own['norm']!r}"
+                    )
+            given.update(state_dict)
+
+        # The last hook before, and the first one after: hooks of the user see and change what is loaded.
+        hooks = (
+            self.register_load_state_dict_pre_hook(keep),
+            self.register_load_state_dict_post_hook(lambda _: self._load_states(given), prepend=True),
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _load_states(self, state_dict: dict[str, Any]) -> None:
+        """Load the states again: the base class rounds them to the parameters' dtypes, and may share tensors."""
+        indices = [index for group in state_dict["param_groups"] for index in group["params"]]
+        params = [(param, group) for group in self.param_groups for param in group["params"]]
+        for index, (param, group) in zip(indices, params, strict=True):
+            state = state_dict["state"].get(index)
+            if state:
+                own = loaded(state, param, settings_of(group))
+                others = {key: copied(value) for key, value in self.state[param].items() if key not in own}
+                self.state[param] = own | others
+
+    def _group_of(self, param: Tensor) -> dict[str, Any]:
+        """The group of a parameter that has taken a step."""
+        group = next((group for group in self.param_groups if any(p is param for p in group["params"])), None)
+        if group is None:
+            raise ValueError(f"param must be a parameter of this optimizer, got {param!r}")
+        check_started("param", int(self.state.get(param, {}).get("step", 0)))
+        return group
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
         """Whether `torch.amp.GradScaler` sets ``found_inf`` and ``grad_scale``, and leaves the rest to `step`."""
         return any(group["fused"] and not group["capturable"] for group in self.param_groups)
+
+
+def _take_snapshot(_: Optimizer, state_dict: dict[str, Any]) -> None:
+    """Let a state dictionary share no tensor with the optimizer, and have the velocity itself."""
+    # A hook may have put anything else beside the states of the parameters.
+    state_dict["state"] = {
+        key: saved(value) if isinstance(value, dict) and "step" in value else copied(value)
+        for key, value in state_dict["state"].items()
+    }
+    state_dict["param_groups"] = [
+        {name: copied(value) for name, value in group.items()} for group in state_dict["param_groups"]
+    ]
 
 
 INNA = INDIAN

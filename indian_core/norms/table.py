@@ -1,7 +1,6 @@
 """The norms by name."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import numpy
@@ -18,7 +17,8 @@ __all__ = ["NORMS", "norm_coefficients"]
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
 
-NORMS: Final[Mapping[str, Norm]] = MappingProxyType({"rmsprop": RMSPROP, "adagrad": ADAGRAD})
+# A plain dictionary, since torch.compile does not trace through MappingProxyType.
+NORMS: Final[Mapping[str, Norm]] = {"rmsprop": RMSPROP, "adagrad": ADAGRAD}
 """The norms other than the Euclidean, whose name is None."""
 
 

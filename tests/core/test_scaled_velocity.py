@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity_step
-from indian_core.scaled_velocity import averaging_scale, nesterov_scale, nesterov_step
+from indian_core.scaled_velocity import nesterov_scale, nesterov_step, of_multiple
 
 step_sizes = st.floats(1e-3, 1)
 alphas = st.floats(0, 4)
@@ -18,22 +18,34 @@ numbers = st.floats(-10, 10)
 scale_ratios = st.floats(1e-3, 1e3)
 
 
-@given(step_size=step_sizes, alpha=alphas, beta=betas, velocity=numbers, gradient=numbers)
-def test_averaging_scale_makes_the_new_velocity_a_weighted_average(
-    step_size: float, alpha: float, beta: float, velocity: float, gradient: float
+@given(
+    step_size=step_sizes,
+    alpha=alphas,
+    beta=betas,
+    decay=decays,
+    theta=numbers,
+    velocity=numbers,
+    gradient=numbers,
+    scale=scale_ratios,
+)
+@pytest.mark.parametrize("form", [pre_form, post_form])
+def test_step_of_a_multiple_is_the_multiple_of_the_step(
+    form: Any,
+    step_size: float,
+    alpha: float,
+    beta: float,
+    decay: float,
+    theta: float,
+    velocity: float,
+    gradient: float,
+    scale: float,
 ) -> None:
-    coefficients = pre_form(step_size, alpha, beta)
-    scale = averaging_scale(alpha, beta)
-    assume(scale != 0 and math.isfinite(scale))
-    weight = 1 - coefficients.velocity_velocity
-    average = (1 - weight) * (scale * velocity) + weight * gradient
-    _, expected = velocity_step(0.0, velocity, gradient, coefficients)
-    assert average == pytest.approx(scale * expected, rel=1e-9, abs=1e-9 * max(1, abs(scale)))
-
-
-@pytest.mark.parametrize(("alpha", "beta", "expected"), [(0.0, 0.5, 0.0), (2.0, 0.5, math.inf)])
-def test_averaging_scale_is_unusable_without_friction_or_without_a_gradient(alpha, beta, expected) -> None:
-    assert abs(averaging_scale(alpha, beta)) == expected
+    coefficients = form(step_size, alpha, beta, weight_decay=decay)
+    displacement, next_velocity = velocity_step(theta, velocity, gradient, coefficients)
+    found = velocity_step(theta, scale * velocity, gradient, of_multiple(coefficients, scale))
+    size = max(1.0, *map(abs, coefficients)) ** 2 * 100
+    assert found[0] == pytest.approx(displacement, rel=1e-9, abs=1e-12 * size)
+    assert found[1] == pytest.approx(scale * next_velocity, rel=1e-9, abs=1e-12 * size * max(1.0, scale))
 
 
 def sgd_step(step: Any, theta: float, buffer: float, gradient: float) -> tuple[float, float]:

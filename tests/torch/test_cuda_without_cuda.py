@@ -18,7 +18,8 @@ from torch.utils._pytree import tree_leaves
 
 from indian_core.dynamics import post_form
 from indian_core.scaled_velocity import nesterov_scale
-from indian_torch import INDIAN, kernel
+from indian_torch import INDIAN
+from indian_torch._step import fused
 
 USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2}
 
@@ -73,17 +74,18 @@ def calls_of_third_step(device: str, tensor_lr: bool = False, **flags: Any) -> l
 
 @pytest.mark.parametrize("device", ["cuda", "meta"])
 @pytest.mark.parametrize("flags", [{}, {"foreach": True}], ids=["default", "foreach"])
-def test_foreach_is_three_calls_on_the_device(device: str, flags: dict[str, Any]) -> None:
+def test_foreach_is_four_calls_on_the_device(device: str, flags: dict[str, Any]) -> None:
     assert calls_of_third_step(device, **flags) == [
         "aten::_foreach_add_",
         "aten::_foreach_add_",
-        "aten::_foreach_lerp_",
+        "aten::_foreach_mul_",
+        "aten::_foreach_add_",
     ]
 
 
 @pytest.mark.parametrize("device", ["cuda", "meta"])
 def test_weight_decay_is_two_calls_more(device: str) -> None:
-    assert len(calls_of_third_step(device, weight_decay=0.1)) == 5
+    assert len(calls_of_third_step(device, weight_decay=0.1)) == 6
 
 
 def test_loop_is_four_calls_for_each_tensor_and_reads_nothing_back() -> None:
@@ -93,17 +95,17 @@ def test_loop_is_four_calls_for_each_tensor_and_reads_nothing_back() -> None:
 
 def test_fused_is_at_least_as_foreach_where_the_kernel_cannot_be_asked() -> None:
     """On "cuda" without CUDA; that answer is not for fake tensors alone."""
-    kernel.is_right.cache_clear()
+    fused.is_right.cache_clear()
     calls = calls_of_third_step("cuda", fused=True)
     assert all("_foreach_" in name for name in calls)
-    assert kernel.is_right(torch.device("cuda"), torch.float32) == torch.cuda.is_available()
+    assert fused.is_right(torch.device("cuda"), torch.float32) == torch.cuda.is_available()
 
 
 def test_kernel_is_asked_with_real_numbers_even_among_fake_tensors() -> None:
     """The answer is kept, so a model that is first run with fake tensors must not decide it."""
-    kernel.is_right.cache_clear()
+    fused.is_right.cache_clear()
     with FakeTensorMode():
-        assert kernel.is_right(torch.device("cpu"), torch.float32)
+        assert fused.is_right(torch.device("cpu"), torch.float32)
 
 
 @pytest.mark.parametrize("scaled", [False, True], ids=["unscaled", "scaled"])
@@ -115,7 +117,7 @@ def test_kernel_is_one_call_on_the_device_without_waiting(scaled: bool) -> None:
         params, grads, buffers = ([torch.empty(3, 4, device="cuda"), torch.empty(2, device="cuda")] for _ in range(3))
         grad_scale = torch.empty((), device="cuda") if scaled else None
         with OnDevice("cuda") as noted:
-            assert kernel.update(params, grads, buffers, coefficients, scale, grad_scale) == pytest.approx(scale)
+            assert fused.step(params, grads, buffers, coefficients, scale, grad_scale) == pytest.approx(scale)
     assert noted.calls == [KERNEL]
     ((args, kwargs),) = noted.kernel_arguments
     assert [list(tensors) for tensors in args[:3]] == [params, grads, buffers]

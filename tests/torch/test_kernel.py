@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from indian_core.dynamics import pre_form, velocity_step
-from indian_torch import INDIAN, PowerDecayLR, kernel
+from indian_torch import INDIAN, PowerDecayLR
+from indian_torch._step import fused
 from tests.torch.observation import calls_of, peak_of_a_step
 
 USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2}
 
-KERNEL, MULTIPLY, AVERAGE = "aten::_fused_sgd_", "aten::_foreach_mul_", "aten::_foreach_lerp_"
+KERNEL, MULTIPLY = "aten::_fused_sgd_", "aten::_foreach_mul_"
 
 
 def calls_of_step(optimizer: INDIAN, k: int, arrange: Callable[[Tensor], Tensor] = torch.clone) -> Counter[str]:
@@ -52,7 +53,7 @@ def test_whether_the_kernel_is_right_is_found_out_from_a_few_numbers(dtype: torc
     is_right = torch.allclose(param.double(), exact, rtol=tolerance, atol=tolerance) and torch.allclose(
         buffer.double(), exact_buffer, rtol=tolerance, atol=tolerance
     )
-    assert kernel.is_right(torch.device("cpu"), dtype) == is_right
+    assert fused.is_right(torch.device("cpu"), dtype) == is_right
     # Elsewhere the kernel would never be taken.
     assert is_right or dtype.itemsize == 2
 
@@ -167,7 +168,7 @@ def arrange_like(param: Tensor) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_kernel_is_not_taken_where_it_is_wrong(dtype: torch.dtype) -> None:
     optimizer = INDIAN([torch.ones(40, dtype=dtype)], **USUAL, fused=True)
-    expected = int(kernel.is_right(torch.device("cpu"), dtype))
+    expected = int(fused.is_right(torch.device("cpu"), dtype))
     assert calls_of_steps(optimizer, 3) == [0, expected, expected]
 
 
@@ -201,18 +202,12 @@ def test_sign_of_the_scale_changes_once_where_beta_is_crossed() -> None:
         assert (calls[KERNEL], calls[MULTIPLY]) == (1, multiplications)
 
 
-def test_foreach_step_is_three_passes() -> None:
-    optimizer = INDIAN([torch.ones(2), torch.ones(3)], **USUAL, foreach=True)
-    calls_of_step(optimizer, 0)
-    for k in range(1, 4):
+@pytest.mark.parametrize("maximize", [False, True])
+def test_foreach_step_is_four_passes_and_one_over_the_counts(maximize: bool) -> None:
+    optimizer = INDIAN([torch.ones(2), torch.ones(3)], **USUAL, foreach=True, maximize=maximize)
+    for k in range(4):
         calls = calls_of_step(optimizer, k)
-        assert {name: n for name, n in calls.items() if "foreach" in name} == {AVERAGE: 1, "aten::_foreach_add_": 2}
-
-
-def test_maximizing_is_three_passes_too() -> None:
-    optimizer = INDIAN([torch.ones(2)], **USUAL, maximize=True)
-    calls_of_step(optimizer, 0)
-    assert calls_of_step(optimizer, 1)[AVERAGE] == 1
+        assert {name: n for name, n in calls.items() if "foreach" in name} == {MULTIPLY: 1, "aten::_foreach_add_": 4}
 
 
 # Memory

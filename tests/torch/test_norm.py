@@ -11,8 +11,10 @@ from torch import Tensor
 from indian_core.dynamics import velocity_step
 from indian_core.norms import accumulate, norm_coefficients, preconditioned, scale
 from indian_core.reference import PhaseForm, PublishedINNAprop, trajectory
-from indian_torch import INDIAN, INNAprop, norm_kernel
-from indian_torch.coefficients import plan_of
+from indian_torch import INDIAN, INNAprop
+from indian_torch._norm import fused
+from indian_torch._step.coefficients import coefficients_of
+from indian_torch._step.settings import settings_of
 from tests.torch.implementations import NORMS, implementations
 from tests.torch.observation import calls_of, peak_of_a_step
 
@@ -111,18 +113,13 @@ def test_by_default_each_group_starts_as_its_own_norm_asks_for() -> None:
     assert speeds(INNAprop(groups({}, {"norm": None}))) == [None, None]
 
 
-def test_a_saved_initial_speed_is_taken_as_it_is_and_one_that_is_missing_as_the_default() -> None:
-    """One of 1 in a norm is what the default was before it depended on the norm."""
+def test_a_saved_initial_speed_is_taken_as_it_is() -> None:
     optimizer = INDIAN([{"params": [torch.ones(1)], "norm": norm} for norm in (None, "adagrad")])
     saved = optimizer.state_dict()
     for group in saved["param_groups"]:
-        group["initial_speed"] = 1.0
+        group["initial_speed"] = 0.5
     optimizer.load_state_dict(saved)
-    assert [group["initial_speed"] for group in optimizer.param_groups] == [1.0, 1.0]
-    for group in saved["param_groups"]:
-        del group["initial_speed"]
-    optimizer.load_state_dict(saved)
-    assert [group["initial_speed"] for group in optimizer.param_groups] == [1.0, None]
+    assert [group["initial_speed"] for group in optimizer.param_groups] == [0.5, 0.5]
 
 
 def test_with_its_defaults_it_trains_in_the_adagrad_norm_and_better_than_from_speed_1() -> None:
@@ -200,20 +197,6 @@ def test_state_of_another_norm_is_refused_and_nothing_changes(saved: str | None,
     assert after["param_groups"] == before["param_groups"]
 
 
-def test_state_from_before_there_were_norms_is_euclidean() -> None:
-    param = torch.ones(3)
-    optimizer = INDIAN([param])
-    give_gradient(param, 0)
-    optimizer.step()
-    old = copy.deepcopy(optimizer.state_dict())
-    for name in ("norm", "norm_decay", "norm_epsilon", "norm_dtype"):
-        del old["param_groups"][0][name]
-    optimizer.load_state_dict(old)
-    assert optimizer.param_groups[0]["norm"] is None
-    with pytest.raises(ValueError, match="must be that of the state, None, got 'rmsprop'"):
-        INNAprop([param]).load_state_dict(old)
-
-
 @each_implementation
 def test_norm_that_comes_after_steps_without_one_is_refused_and_nothing_changes(flags: dict[str, Any]) -> None:
     """The count of the first steps would be wrong for its accumulator."""
@@ -261,7 +244,7 @@ def test_step_rounds_each_of_the_three_once(
     for k in range(5):
         theta, velocity, accumulator = param.detach().double(), torch.zeros(37).double(), torch.zeros(37).double()
         if k:
-            kept = copy.deepcopy(optimizer.state[param])
+            kept = optimizer.state_dict()["state"][0]
             velocity, accumulator = kept["velocity"].double(), kept["accumulator"].double()
         give_gradient(param, k)
         optimizer.step()
@@ -270,9 +253,9 @@ def test_step_rounds_each_of_the_three_once(
         coefficients = norm_coefficients(group["norm"], k + 1, group["norm_decay"], group["norm_epsilon"])
         accumulator = accumulate(accumulator, gradient, coefficients)
         gradient = preconditioned(gradient, scale(accumulator, coefficients, torch))
-        plan = plan_of(group)
+        plan = coefficients_of(settings_of(group))
         displacement, velocity = velocity_step(theta, velocity, gradient, plan.pre if k else plan.first)
-        state = optimizer.state[param]
+        state = optimizer.state_dict()["state"][0]
         assert state["velocity"].dtype == (velocity_dtype or dtype)
         assert state["accumulator"].dtype == (norm_dtype or dtype)
         exact = (theta + displacement, velocity, accumulator)
@@ -303,30 +286,69 @@ def test_dtype_of_the_accumulator_survives_a_checkpoint_and_may_change() -> None
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @each_norm
 def test_kernel_on_the_cpu_computes_the_norm(norm: dict[str, Any], dtype: torch.dtype) -> None:
-    """From gradients of many lengths in one call; nan and infinity stay where they are."""
-    assert norm_kernel.is_right(norm["norm"], CPU, dtype)
+    """From gradients of many shapes in one call; nan and infinity stay where they are."""
+    assert fused.is_right(norm["norm"], CPU, dtype)
     generator = torch.Generator().manual_seed(0)
-    grads = [torch.randn(n, generator=generator).to(dtype) for n in (0, 1, 3, 64, 1000)]
-    accumulators = [torch.rand(len(g), generator=generator).to(dtype) for g in grads]
-    grads[3][5], grads[4][700] = torch.nan, torch.inf
+    shapes = ((0,), (), (3, 1), (4, 4, 4), (1000,))
+    grads = [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
+    accumulators = [torch.rand(shape, generator=generator).to(dtype) for shape in shapes]
+    grads[3][0, 1, 1], grads[4][700] = torch.nan, torch.inf
     coefficients = norm_coefficients(norm["norm"], 7, 0.9, 1e-3)
     expected = [accumulate(v, g, coefficients) for v, g in zip(accumulators, grads, strict=True)]
     exact = [preconditioned(g, scale(v, coefficients, torch)) for v, g in zip(expected, grads, strict=True)]
     kept = [g.clone() for g in grads]
-    memory = norm_kernel.workspace(grads, 2000).fill_(torch.nan)  # what an earlier step may have left
-    numbers = {"number": 7, "decay": 0.9, "epsilon": 1e-3}
-    found = norm_kernel.precondition(grads, accumulators, norm=norm["norm"], **numbers, memory=memory)
+    memory = fused.workspace(grads, 2000).fill_(torch.nan)  # what an earlier step may have left
+    numbers = {"count": 7, "decay": 0.9, "epsilon": 1e-3}
+    found = fused.precondition(grads, accumulators, norm=norm["norm"], **numbers, memory=memory)
     tolerance = 8 * torch.finfo(dtype).eps
     torch.testing.assert_close(found, exact, rtol=tolerance, atol=0, equal_nan=True)
     torch.testing.assert_close(accumulators, expected, rtol=tolerance, atol=0, equal_nan=True)
     torch.testing.assert_close(grads, kept, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize(("name", "kernel"), [("rmsprop", "_fused_adam_"), ("adagrad", "_fused_adagrad_")])
+def test_kernel_gets_lists_of_the_same_shapes(name: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other devices than the CPU refuse lists whose shapes differ."""
+    seen: list[list[torch.Size]] = []
+    original = getattr(torch, kernel)
+
+    def noting(*lists: Any, **numbers: Any) -> None:
+        seen.extend([tensor.shape for tensor in tensors] for tensors in lists[: -1 if name == "adagrad" else 4])
+        original(*lists, **numbers)
+
+    params = [torch.ones(2, 3), torch.ones(()), torch.ones(4, 1, 2)]
+    optimizer = INDIAN(params, norm=name, fused=True)
+    for p in params:
+        give_gradient(p, 0)
+    fused.is_right(name, CPU, torch.float32)
+    monkeypatch.setattr(torch, kernel, noting)
+    optimizer.step()
+    assert len(seen) >= 3
+    assert all(shapes == [p.shape for p in params] for shapes in seen)
+
+
+def test_norm_without_a_kernel_is_computed_by_the_multi_tensor_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the table of kernels does not have is no reason to take another norm's kernel."""
+    assert not fused.is_right("shampoo", CPU, torch.float32)
+    params = [torch.ones(3), torch.ones(3)]
+    for param in params:
+        optimizer = INDIAN([param], norm="rmsprop", fused=True)
+        for k in range(3):
+            give_gradient(param, k)
+            calls = calls_of(optimizer.step)
+        assert calls["aten::_fused_adam_"] == (param is params[0])
+        monkeypatch.setattr(fused, "KERNELS", {})
+        fused.is_right.cache_clear()
+    monkeypatch.undo()
+    fused.is_right.cache_clear()
+    torch.testing.assert_close(params[0], params[1])
+
+
 @each_norm
 def test_kernel_that_computes_something_else_is_not_taken(
     norm: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    norm_kernel.is_right.cache_clear()
+    fused.is_right.cache_clear()
     params = [torch.ones(3), torch.ones(3)]
     try:
         with monkeypatch.context() as patched:
@@ -336,9 +358,9 @@ def test_kernel_that_computes_something_else_is_not_taken(
             for k in range(4):
                 give_gradient(params[0], k)
                 optimizer.step()
-            assert not norm_kernel.is_right(norm["norm"], CPU, torch.float32)
+            assert not fused.is_right(norm["norm"], CPU, torch.float32)
     finally:
-        norm_kernel.is_right.cache_clear()
+        fused.is_right.cache_clear()
     optimizer = INDIAN(params[1:], **norm, fused=True)
     for k in range(4):
         give_gradient(params[1], k)

@@ -7,10 +7,10 @@ __all__ = ["local_parts"]
 
 
 def local_parts(param: Tensor, grad: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-    """Tensors of one shape, as they are, or if they are distributed tensors, their parts in this process.
+    """Tensors of one shape as they are; of distributed tensors, the parts in this process.
 
-    A step is the same for each element, so it needs no other part, and no communication, unless the gradient is
-    distributed in another way than the parameter.
+    A step is the same for each element. It therefore needs no communication, unless the gradient is distributed in
+    another way than the parameter.
 
     Args:
         param: A parameter.

@@ -1,17 +1,17 @@
-"""Tensors cut into pieces, so that no temporary is of the size of the model, and those of a piece stay in the cache."""
+"""Tensors cut into chunks. No temporary has the size of the model, and the temporaries of a chunk stay in the cache."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
 
-__all__ = ["pieces", "pieces_of_lists", "size_of_largest"]
+__all__ = ["chunks", "chunks_of_lists", "size_of_largest"]
 
 _SIZE = 2**18
-"""Elements of a piece."""
+"""Elements of a chunk."""
 
 
-def pieces(*tensors: Tensor) -> Iterator[Any]:
+def chunks(*tensors: Tensor) -> Iterator[Any]:
     """Views of tensors of one shape, of at most `_SIZE` elements; slices of one axis if memory is in another order."""
     size = tensors[0].numel()
     if size <= _SIZE:
@@ -24,10 +24,10 @@ def pieces(*tensors: Tensor) -> Iterator[Any]:
     return zip(*(tensor.split(length, axis) for tensor in tensors), strict=True)
 
 
-def pieces_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
-    """Lists of views, together of about `_SIZE` elements; the tensors at one place in the lists are of one shape.
+def chunks_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
+    """Lists of views, together of about `_SIZE` elements; the tensors at one index of the lists have one shape.
 
-    A device other than the CPU gets the lists as they are: its operations want many tensors at a time.
+    Devices other than the CPU get the lists as they are: there, an operation is fastest on many tensors at a time.
     """
     first = lists[0]
     sizes = [tensor.numel() for tensor in first]
@@ -40,7 +40,7 @@ def pieces_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
             yield tuple(tensors[start:place] for tensors in lists)
             start, taken = place, 0
         if size > _SIZE:
-            for views in pieces(*(tensors[place] for tensors in lists)):
+            for views in chunks(*(tensors[place] for tensors in lists)):
                 yield tuple([view] for view in views)
             start = place + 1
         else:
@@ -50,6 +50,6 @@ def pieces_of_lists(*lists: list[Tensor]) -> Iterator[tuple[list[Tensor], ...]]:
 
 
 def size_of_largest(tensors: list[Tensor]) -> int:
-    """The most elements that a piece of such a list may have."""
+    """The largest number of elements that a chunk of such a list may have."""
     size = sum(tensor.numel() for tensor in tensors)
     return min(size, _SIZE) if tensors[0].device.type == "cpu" else size

@@ -1,0 +1,1 @@
+"""One step of a parameter group: settings, coefficients, state, and the implementations of the update."""

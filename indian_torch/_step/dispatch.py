@@ -1,0 +1,89 @@
+"""The step of a group: which implementation updates which tensors."""
+
+from collections.abc import MutableMapping
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from indian_core.norms import NORMS
+from indian_torch._step import fused, multi_tensor, single_tensor, traceable
+from indian_torch._step.batches import batches
+from indian_torch._step.coefficients import coefficients_of, norm_step
+from indian_torch._step.gather import Gathered
+from indian_torch._step.implementation import Implementation
+from indian_torch._step.settings import Settings
+from indian_torch._step.state import Form, State, conforms, form_of, in_form, new_state
+
+__all__ = ["IMPLEMENTATIONS", "step_group"]
+
+IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
+"""The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
+
+
+def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None = None) -> None:
+    """Take one step of the parameters of a group that have a gradient.
+
+    Args:
+        gathered: From `indian_torch._step.gather.gather`; the parameters are updated in place.
+        states: The states of all parameters of the optimizer, updated in place. A state of another form than the
+            step needs is replaced.
+        grad_scale: The factor that the gradients contain; they are divided by it in place.
+    """
+    settings, params, grads = gathered
+    if not params:
+        return
+    # torch.compile sets capturable while it traces.
+    if settings.differentiable or settings.capturable:
+        forms = [form_of(settings, param.device, param.dtype, scale=None) for param in params]
+        traceable.update(settings, params, grads, _states_in_form(params, forms, states), grad_scale)
+    else:
+        _step_with_numbers(gathered, states, grad_scale)
+
+
+def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
+    settings, params, grads = gathered
+    coefficients = coefficients_of(settings)
+    keys = [(param.device, param.dtype) for param in params]
+    choices = {key: _supporting(settings, *key) for key in set(keys)}
+    forms = {
+        key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
+        for key, implementations in choices.items()
+    }
+    own = _states_in_form(params, [forms[key] for key in keys], states)
+    counts = _counts(settings, own)
+    has_norm = settings.norm is not None
+    for kind, (batch, of_batch) in batches(params, grads, own, counts, coefficients, choices, has_norm).items():
+        norm = norm_step(settings, kind.count)
+        next_scale = kind.implementation.update(batch, coefficients, norm, grad_scale)
+        if next_scale != kind.scale:
+            for state in of_batch:
+                state["scale"] = next_scale
+    # A tensor, since PyTorch would wrap a number once for each count.
+    torch._foreach_add_([state["step"] for state in own], torch.tensor(1.0), alpha=1.0)
+
+
+def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
+    """The implementations for parameters of a device and dtype, best first."""
+    return tuple(each for each in IMPLEMENTATIONS if each.supports(settings, device, dtype))
+
+
+def _states_in_form(params: list[Tensor], forms: list[Form], states: MutableMapping[Tensor, State]) -> list[State]:
+    """The states of parameters; one that is empty or of another form is replaced first."""
+    found = []
+    for param, form in zip(params, forms, strict=True):
+        state = states.get(param)
+        if not state:
+            states[param] = state = new_state(param, form)
+        elif not conforms(state, form):
+            states[param] = state = in_form(state, form)
+        found.append(state)
+    return found
+
+
+def _counts(settings: Settings, states: list[State]) -> list[int]:
+    """The numbers of this step; 2 for all later steps if the norm does not depend on the number."""
+    counts = [int(state["step"].item()) + 1 for state in states]
+    if settings.norm is not None and NORMS[settings.norm].depends_on_count:
+        return counts
+    return [min(count, 2) for count in counts]

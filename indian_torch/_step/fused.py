@@ -1,0 +1,161 @@
+"""The step by the kernel behind ``torch.optim.SGD(nesterov=True, fused=True)``: one pass over memory.
+
+INDIAN is SGD with Nesterov momentum on a multiple of its velocity: see `indian_core.scaled_velocity`.
+"""
+
+import functools
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from indian_core.dynamics import StepCoefficients
+from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_step
+from indian_torch._norm.dispatch import NormStep, directions, of_lists
+from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.implementation import Batch
+from indian_torch._step.settings import Settings
+from indian_torch._step.state import has_dtype_of_its_own
+from indian_torch._tensors.dtypes import is_full_precision
+from indian_torch._tensors.layout import are_contiguous, are_plain
+
+__all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_scale"]
+
+_LARGEST_SCALE = 2.0**16
+"""The largest scale, and the inverse of the smallest, so that nothing over- or underflows."""
+
+
+def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether flags and dtypes allow it, and the kernel is right there.
+
+    In 16 bits, θ must be rounded once in a step, which rules out a norm and weight decay; float16 is too narrow for
+    multiples of a velocity.
+    """
+    if not settings.fused or has_dtype_of_its_own(settings, dtype):
+        return False
+    if dtype == torch.bfloat16:
+        rounds_once = settings.norm is None and settings.weight_decay == 0
+    else:
+        rounds_once = is_full_precision(dtype) and not dtype.is_complex
+    return rounds_once and is_right(device, dtype)
+
+
+def can_take(coefficients: Coefficients, *, first: bool) -> bool:
+    """Whether the step is one of SGD with Nesterov momentum, on a multiple of usual size."""
+    return not first and _usual_scale(coefficients.post) is not None
+
+
+def velocity_scale(coefficients: Coefficients) -> float:
+    """The multiple of the velocity to start with, which later steps leave as it is; 1 if they cannot."""
+    return _usual_scale(coefficients.post) or 1.0
+
+
+def fits(tensors: list[Tensor]) -> bool:
+    """Whether the kernel, which looks at no strides, is right for these."""
+    return are_plain(tensors) and are_contiguous(tensors) and len({tensor.dtype for tensor in tensors}) == 1
+
+
+def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:
+    """Take the step of a batch in place; see `indian_torch._step.implementation.Implementation`."""
+    precondition = None
+    if norm is not None and batch.accumulators is not None:
+        if grad_scale is not None:
+            torch._foreach_div_(batch.grads, grad_scale.item())
+            grad_scale = None
+        precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=True)
+    next_scale = batch.scale
+    for chunk in directions(batch.params, batch.grads, batch.velocities, batch.accumulators, precondition):
+        next_scale = step(*chunk, coefficients.post, batch.scale, grad_scale)
+    return next_scale
+
+
+def step(
+    params: list[Tensor],
+    gradients: list[Tensor],
+    buffers: list[Tensor],
+    coefficients: StepCoefficients,
+    scale: float,
+    grad_scale: Tensor | None,
+) -> float:
+    """Take one step in place.
+
+    Args:
+        params: θ, contiguous, of one dtype and on one device, as the others are.
+        gradients: g; divided by ``grad_scale`` in place if that is given.
+        buffers: ``scale`` · m.
+        coefficients: In post form; `indian_core.scaled_velocity.nesterov_scale` of them is finite.
+        scale: Of the buffers.
+        grad_scale: The factor that the gradients contain.
+
+    Returns:
+        The scale of the new buffers.
+    """
+    factor, nesterov = _nesterov_step(coefficients, scale)
+    if factor != 1:
+        torch._foreach_mul_(buffers, factor)
+    if nesterov.theta_factor != 1:
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        torch._foreach_add_(params, params, alpha=nesterov.theta_factor - 1)
+    _nesterov_sgd(params, gradients, buffers, nesterov, grad_scale)
+    return nesterov.scale
+
+
+@functools.lru_cache(maxsize=64)
+def _usual_scale(coefficients: StepCoefficients) -> float | None:
+    """c* of the step, if there is one of usual size."""
+    scale = nesterov_scale(coefficients)
+    return scale if 1 / _LARGEST_SCALE <= abs(scale) <= _LARGEST_SCALE else None
+
+
+@functools.lru_cache(maxsize=64)
+def _nesterov_step(coefficients: StepCoefficients, scale: float) -> tuple[float, NesterovStep]:
+    """What to multiply the buffers by before the step, mostly 1, and the step."""
+    preferred = nesterov_scale(coefficients)
+    if 1e-6 < scale / preferred < 1e6:
+        return 1.0, nesterov_step(coefficients, scale)
+    # The sign is wrong, or the buffers would take many steps to come near.
+    return preferred / scale, nesterov_step(coefficients, preferred)
+
+
+def _nesterov_sgd(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], step: NesterovStep, grad_scale: Tensor | None
+) -> None:
+    torch._fused_sgd_(
+        params,
+        grads,
+        buffers,
+        lr=step.learning_rate,
+        momentum=step.momentum,
+        dampening=step.dampening,
+        weight_decay=step.weight_decay,
+        nesterov=True,
+        maximize=False,
+        is_first_step=False,
+        grad_scale=None if grad_scale is None else grad_scale.to(params[0].device),
+    )
+
+
+@functools.cache
+def is_right(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernel computes what it should; PyTorch 2.13's does not on CPU, in 16 bits, from 16 elements on."""
+    if dtype.itemsize < 2 or not dtype.is_floating_point:
+        return False
+    # All numbers are exact in every dtype.
+    step = NesterovStep(1.0, learning_rate=0.25, momentum=0.5, dampening=0.5, weight_decay=0.0, scale=1.0)
+    # The answer is kept, so the step that asks first must not decide it by being a fake or a logged one.
+    with _disable_current_modes():
+        try:
+            params, grads, buffers = (
+                [
+                    torch.full(shape, value, dtype=dtype, device=device)
+                    for shape in ((64,), (), (5, 7), (2, 3, 4), (0, 3))
+                ]
+                for value in (1.0, 2.0, 4.0)
+            )
+            _nesterov_sgd(params, grads, buffers, step, None)
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, RuntimeError):  # AssertionError: PyTorch was built without this device.
+            return False
+        expected = 1 - 0.25 * (2 + 0.5 * 3)
+        return all(bool((b == 3).all() and (p == expected).all()) for p, b in zip(params, buffers, strict=True))

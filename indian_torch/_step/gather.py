@@ -1,0 +1,51 @@
+"""What a step works on: the tensors of a group, with every check that may refuse them."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _device_dtype_check_for_fused
+
+from indian_torch._step.settings import Settings, settings_of
+from indian_torch._step.state import State
+
+__all__ = ["Gathered", "gather"]
+
+
+class Gathered(NamedTuple):
+    """The part of a parameter group that takes a step.
+
+    Attributes:
+        settings: Of the group.
+        params: The parameters that have a gradient.
+        grads: Their gradients.
+    """
+
+    settings: Settings
+    params: list[Tensor]
+    grads: list[Tensor]
+
+
+def gather(group: Mapping[str, Any], states: Mapping[Tensor, State]) -> Gathered:
+    """The settings of a group, and its parameters that have a gradient; changes nothing.
+
+    An optimizer gathers all groups before it updates the first one, so an error leaves everything as it was.
+
+    Raises:
+        RuntimeError: A gradient is sparse; or ``fused`` is True and a parameter is on a device without a kernel.
+        ValueError: The group has a norm, and earlier steps had none.
+    """
+    settings = settings_of(group)
+    params: list[Tensor] = [param for param in group["params"] if param.grad is not None]
+    grads: list[Any] = [param.grad for param in params]
+    if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
+        raise RuntimeError("INDIAN does not support sparse gradients")
+    for param in params:
+        state = states.get(param)
+        if not state:
+            if settings.fused:
+                _device_dtype_check_for_fused(param)
+        elif settings.norm is not None and "accumulator" not in state:
+            raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
+    return Gathered(settings, params, grads)

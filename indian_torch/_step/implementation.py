@@ -1,0 +1,63 @@
+"""What an implementation of the step is asked and told."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from indian_torch._norm.dispatch import NormStep
+from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.settings import Settings
+
+__all__ = ["Batch", "Implementation"]
+
+
+class Batch(NamedTuple):
+    """Tensors whose step has all numbers in common.
+
+    Attributes:
+        params: θ.
+        grads: g.
+        velocities: ``scale`` · m.
+        accumulators: v of the norm; None without a norm.
+        scale: The multiple of the velocities; 1 for the velocities themselves.
+        is_first: Whether this is the first step of these parameters.
+    """
+
+    params: list[Tensor]
+    grads: list[Tensor]
+    velocities: list[Tensor]
+    accumulators: list[Tensor] | None
+    scale: float
+    is_first: bool
+
+
+class Implementation(Protocol):
+    """An implementation of the step; each is a module with these functions. None but `update` changes anything."""
+
+    def supports(self, settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+        """Whether flags and the device and dtype of a parameter allow it, whatever the numbers and the layout."""
+
+    def velocity_scale(self, coefficients: Coefficients) -> float | None:
+        """The multiple of the velocity that a state starts with; None if the state keeps the velocity itself."""
+
+    def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
+        """Whether it can express a step with these numbers."""
+
+    def fits(self, tensors: list[Tensor]) -> bool:
+        """Whether it can work on tensors that lie in memory like these."""
+
+    def update(
+        self, batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None
+    ) -> float:
+        """Take the step of a batch in place.
+
+        Args:
+            batch: Tensors that it supports and that fit, all on one device and with parameters of one dtype.
+            coefficients: Of the group.
+            norm: The norm at this step; None without a norm.
+            grad_scale: The factor that the gradients contain; they are divided by it in place.
+
+        Returns:
+            The scale of the new velocities.
+        """

@@ -1,0 +1,72 @@
+"""The step of many tensors in a few calls, each a pass over all of them."""
+
+import torch
+from torch import Tensor
+
+from indian_core.dynamics import StepCoefficients
+from indian_core.scaled_velocity import of_multiple
+from indian_torch._norm.dispatch import NormStep, Precondition, directions, of_lists
+from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.implementation import Batch
+from indian_torch._step.settings import Settings
+from indian_torch._step.state import has_dtype_of_its_own
+from indian_torch._tensors.dtypes import is_full_precision
+
+__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
+
+
+def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether flags and dtypes allow it. In 16 bits θ would be rounded several times in a step."""
+    if has_dtype_of_its_own(settings, dtype) or not is_full_precision(dtype):
+        return False
+    return bool(settings.fused) or settings.foreach is not False
+
+
+def can_take(coefficients: Coefficients, *, first: bool) -> bool:
+    """True: it follows the formula."""
+    return True
+
+
+def velocity_scale(coefficients: Coefficients) -> None:
+    """None: it keeps the velocity itself."""
+
+
+def fits(tensors: list[Tensor]) -> bool:
+    """True: it uses operations that respect strides."""
+    return True
+
+
+def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:
+    """Take the step of a batch in place; see `indian_torch._step.implementation.Implementation`."""
+    if grad_scale is not None:
+        torch._foreach_div_(batch.grads, grad_scale.item())
+    precondition = None
+    if norm is not None and batch.accumulators is not None:
+        precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=False)
+    c = of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.scale)
+    step(batch.params, batch.grads, batch.velocities, batch.accumulators, c, precondition)
+    return batch.scale
+
+
+def step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    velocities: list[Tensor],
+    accumulators: list[Tensor] | None,
+    c: StepCoefficients,
+    precondition: Precondition | None,
+) -> None:
+    """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
+    for chunk in directions(params, grads, velocities, accumulators, precondition):
+        _update(*chunk, c)
+
+
+def _update(params: list[Tensor], gradients: list[Tensor], velocities: list[Tensor], c: StepCoefficients) -> None:
+    if c.theta_decay != 0:
+        torch._foreach_add_(velocities, params, alpha=c.velocity_decay)
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        torch._foreach_add_(params, params, alpha=c.theta_decay)
+    torch._foreach_add_(params, velocities, alpha=c.theta_velocity)
+    torch._foreach_add_(params, gradients, alpha=c.theta_gradient)
+    torch._foreach_mul_(velocities, c.velocity_velocity)
+    torch._foreach_add_(velocities, gradients, alpha=c.velocity_gradient)

@@ -1,0 +1,170 @@
+"""The state of a parameter: its form, how it is made, changed to another form, saved and loaded.
+
+A state is a dictionary of ``step``, the number of steps taken, a tensor with no dimensions; ``velocity``, m; and in a
+norm ``accumulator``, v. An implementation may keep a multiple of the velocity, which makes a step cheaper. The state
+then has ``scaled_velocity``, c·m, and ``scale``, c, in place of ``velocity``: see `indian_core.scaled_velocity`.
+
+A dictionary keeps its keys and their meaning. A state of another form is a new dictionary of new tensors.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import _get_scalar_dtype
+
+from indian_torch._step.settings import Settings
+
+__all__ = [
+    "Form",
+    "State",
+    "conforms",
+    "copied",
+    "form_of",
+    "has_dtype_of_its_own",
+    "in_form",
+    "loaded",
+    "new_state",
+    "saved",
+    "velocity_of",
+]
+
+State: TypeAlias = dict[str, Any]
+
+_HOST = torch.device("cpu")
+
+
+class Form(NamedTuple):
+    """What the state of a parameter is to hold.
+
+    Attributes:
+        is_scaled: Whether it is a multiple of the velocity.
+        scale: The multiple that a state starts with; 1 for the velocity itself.
+        velocity_dtype: Of the velocity or its multiple.
+        accumulator_dtype: Of the accumulator; None without a norm.
+        step_device: Where the count of steps is.
+    """
+
+    is_scaled: bool
+    scale: float
+    velocity_dtype: torch.dtype
+    accumulator_dtype: torch.dtype | None
+    step_device: torch.device
+
+    @property
+    def velocity_key(self) -> str:
+        """The key of the velocity or its multiple."""
+        return "scaled_velocity" if self.is_scaled else "velocity"
+
+
+def form_of(settings: Settings, device: torch.device, dtype: torch.dtype, *, scale: float | None) -> Form:
+    """The form that the state of a parameter of this device and dtype is to have.
+
+    Args:
+        settings: Of the group.
+        device: Of the parameter.
+        dtype: Of the parameter.
+        scale: The multiple of the velocity to start with; None for the velocity itself.
+    """
+    is_scaled = scale is not None
+    return Form(is_scaled, scale or 1.0, *_buffer_dtypes(settings, dtype), _step_device(settings, device))
+
+
+def _buffer_dtypes(settings: Settings, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype | None]:
+    """The dtypes of velocity and accumulator beside a parameter of this dtype; None without a norm."""
+    velocity, accumulator = settings.velocity_dtype, settings.norm_dtype
+    velocity = dtype if velocity is None or dtype.is_complex else velocity
+    accumulator = dtype if accumulator is None or dtype.is_complex else accumulator
+    return velocity, None if settings.norm is None else accumulator
+
+
+def has_dtype_of_its_own(settings: Settings, dtype: torch.dtype) -> bool:
+    """Whether a tensor of the state has another dtype than the parameter."""
+    return any(own is not None and own != dtype for own in _buffer_dtypes(settings, dtype))
+
+
+def conforms(state: State, form: Form) -> bool:
+    """Whether a state has this form."""
+    velocity, accumulator = state.get(form.velocity_key), state.get("accumulator")
+    return (
+        velocity is not None
+        and velocity.dtype == form.velocity_dtype
+        and (
+            form.accumulator_dtype is None or (accumulator is not None and accumulator.dtype == form.accumulator_dtype)
+        )
+        and state["step"].device == form.step_device
+    )
+
+
+def new_state(param: Tensor, form: Form) -> State:
+    """The state before the first step: no steps, no velocity, no gradient taken in."""
+
+    def zeros(dtype: torch.dtype) -> Tensor:
+        return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+
+    state: State = {"step": _step_tensor(0, form.step_device), form.velocity_key: zeros(form.velocity_dtype)}
+    if form.is_scaled:
+        state["scale"] = form.scale
+    if form.accumulator_dtype is not None:
+        state["accumulator"] = zeros(form.accumulator_dtype)
+    return state
+
+
+def in_form(state: State, form: Form) -> State:
+    """A state of this form with the values of ``state``; it shares no tensor with it."""
+    found = saved(state)
+    found["step"] = found["step"].to(form.step_device)
+    velocity = found.pop("velocity").to(form.velocity_dtype)
+    found[form.velocity_key] = velocity.mul_(form.scale) if form.is_scaled else velocity
+    if form.is_scaled:
+        found["scale"] = form.scale
+    if form.accumulator_dtype is not None:
+        found["accumulator"] = found["accumulator"].to(form.accumulator_dtype)
+    return found
+
+
+def velocity_of(state: State) -> Tensor:
+    """The velocity, a new tensor."""
+    if "scale" in state:
+        return (state["scaled_velocity"] / state["scale"]).detach()
+    return state["velocity"].detach().clone()
+
+
+def saved(state: State) -> State:
+    """A copy with the velocity itself, the same whichever implementation takes the steps; it shares no tensor."""
+    others = {key: copied(value) for key, value in state.items() if key not in ("velocity", "scaled_velocity", "scale")}
+    return others | {"velocity": velocity_of(state)}
+
+
+def loaded(state: State, param: Tensor, settings: Settings) -> State:
+    """The entries of a parameter's state from one that `saved` returned; they share no tensor with it.
+
+    Args:
+        state: ``velocity``, ``step``, which may be a number, and with a norm ``accumulator``.
+        param: The parameter.
+        settings: Of its group.
+    """
+    found = {"step": _step_tensor(state["step"], _step_device(settings, param.device))}
+    for key, dtype in zip(("velocity", "accumulator"), _buffer_dtypes(settings, param.dtype), strict=True):
+        if dtype is not None:
+            found[key] = state[key].detach().to(param.device, dtype, copy=True)
+    return found
+
+
+def copied(value: Any) -> Any:
+    """A tensor of the same values that shares nothing; anything else as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().clone().requires_grad_(value.requires_grad and value.is_leaf)
+
+
+def _step_device(settings: Settings, device: torch.device) -> torch.device:
+    """Where the count of steps is: on the host, unless the host must not read it."""
+    return device if settings.capturable else _HOST
+
+
+def _step_tensor(step: Any, device: torch.device) -> Tensor:
+    """A count of steps, from a number or another count."""
+    if isinstance(step, Tensor):
+        return step.detach().to(device, copy=True)
+    return torch.tensor(float(step), dtype=_get_scalar_dtype(), device=device)
