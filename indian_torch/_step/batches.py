@@ -20,7 +20,7 @@ __all__ = ["Choices", "Kind", "batches"]
 Choices: TypeAlias = Mapping[tuple[torch.device, torch.dtype], tuple[Implementation, ...]]
 """The implementations that support parameters of a device and dtype, best first."""
 
-_KEY = attrgetter("device", "dtype")
+_DTYPE = attrgetter("dtype")
 
 
 class Kind(NamedTuple):
@@ -81,10 +81,10 @@ def _single_batch(
         return None
     lists = [params, grads, *_buffers(states, has_norm)]
     tensors = list(chain(*lists))
-    (device, dtype), *others = set(map(_KEY, tensors))
-    if others or not are_plain(tensors) or (dtype.is_complex and has_norm):
+    (((device, dtype), implementations),) = choices.items()
+    if set(map(_DTYPE, tensors)) != {dtype} or not are_plain(tensors) or (dtype.is_complex and has_norm):
         return None
-    implementation = _able(choices[device, dtype], coefficients, count)[0]
+    implementation = _able(implementations, coefficients, count)[0]
     if not implementation.fits(tensors):
         return None
     kind = Kind(implementation, count, scale, device, dtype)
@@ -106,7 +106,7 @@ def _batches_by_kind(
         if has_norm:
             tensors = tuple(map(as_real, tensors))
         tensors = in_memory_order(*tensors)
-        able = _able(choices[_KEY(param)], coefficients, count)
+        able = _able(choices[param.device, param.dtype], coefficients, count)
         implementation = next(each for each in able if each.fits(list(tensors)))
         kind = Kind(implementation, count, state.get("scale", 1.0), param.device, tensors[0].dtype)
         lists, of_batch = found.setdefault(kind, ([[] for _ in tensors], []))

@@ -13,7 +13,17 @@ from indian_torch._step.coefficients import coefficients_of, norm_step
 from indian_torch._step.gather import Gathered
 from indian_torch._step.implementation import Implementation
 from indian_torch._step.settings import Settings
-from indian_torch._step.state import Form, State, conforms, form_of, in_form, new_state
+from indian_torch._step.state import (
+    Form,
+    State,
+    advance_steps,
+    all_conform,
+    conforms,
+    form_of,
+    in_form,
+    new_state,
+    read_steps,
+)
 
 __all__ = ["IMPLEMENTATIONS", "step_group"]
 
@@ -30,19 +40,19 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
             step needs is replaced.
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """
-    settings, params, grads = gathered
+    settings, params, grads, _ = gathered
     if not params:
         return
     # torch.compile sets capturable while it traces.
     if settings.differentiable or settings.capturable:
         forms = [form_of(settings, param.device, param.dtype, scale=None) for param in params]
-        traceable.update(settings, params, grads, _states_in_form(params, forms, states), grad_scale)
+        traceable.update(settings, params, grads, _states_in_form(gathered, forms, states), grad_scale)
     else:
         _step_with_numbers(gathered, states, grad_scale)
 
 
 def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
-    settings, params, grads = gathered
+    settings, params, grads, before = gathered
     coefficients = coefficients_of(settings)
     keys = [(param.device, param.dtype) for param in params]
     choices = {key: _supporting(settings, *key) for key in set(keys)}
@@ -50,8 +60,12 @@ def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State]
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
         for key, implementations in choices.items()
     }
-    own = _states_in_form(params, [forms[key] for key in keys], states)
-    counts = _counts(settings, own)
+    if len(forms) == 1 and all_conform(before, *forms.values()):
+        own = before
+    else:
+        own = _states_in_form(gathered, [forms[key] for key in keys], states)
+    steps_before = read_steps(own)
+    counts = _counts(settings, steps_before)
     has_norm = settings.norm is not None
     for kind, (batch, of_batch) in batches(params, grads, own, counts, coefficients, choices, has_norm).items():
         norm = norm_step(settings, kind.count)
@@ -59,8 +73,7 @@ def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State]
         if next_scale != kind.scale:
             for state in of_batch:
                 state["scale"] = next_scale
-    # A tensor, since PyTorch would wrap a number once for each count.
-    torch._foreach_add_([state["step"] for state in own], torch.tensor(1.0), alpha=1.0)
+    advance_steps(own, steps_before)
 
 
 def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
@@ -68,11 +81,10 @@ def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) ->
     return tuple(each for each in IMPLEMENTATIONS if each.supports(settings, device, dtype))
 
 
-def _states_in_form(params: list[Tensor], forms: list[Form], states: MutableMapping[Tensor, State]) -> list[State]:
-    """The states of parameters; one that is empty or of another form is replaced first."""
+def _states_in_form(gathered: Gathered, forms: list[Form], states: MutableMapping[Tensor, State]) -> list[State]:
+    """The states of the gathered parameters; one that is empty or of another form is replaced first."""
     found = []
-    for param, form in zip(params, forms, strict=True):
-        state = states.get(param)
+    for param, state, form in zip(gathered.params, gathered.states, forms, strict=True):
         if not state:
             states[param] = state = new_state(param, form)
         elif not conforms(state, form):
@@ -81,9 +93,8 @@ def _states_in_form(params: list[Tensor], forms: list[Form], states: MutableMapp
     return found
 
 
-def _counts(settings: Settings, states: list[State]) -> list[int]:
+def _counts(settings: Settings, steps_before: list[float]) -> list[int]:
     """The numbers of this step; 2 for all later steps if the norm does not depend on the number."""
-    counts = [int(state["step"].item()) + 1 for state in states]
     if settings.norm is not None and NORMS[settings.norm].depends_on_count:
-        return counts
-    return [min(count, 2) for count in counts]
+        return [int(steps) + 1 for steps in steps_before]
+    return [2 if steps else 1 for steps in steps_before]

@@ -20,11 +20,13 @@ class Gathered(NamedTuple):
         settings: Of the group.
         params: The parameters that have a gradient.
         grads: Their gradients.
+        states: Their states as they are before the step; None or empty before the first one.
     """
 
     settings: Settings
     params: list[Tensor]
     grads: list[Tensor]
+    states: list[State | None]
 
 
 def gather(group: Mapping[str, Any], states: Mapping[Tensor, State]) -> Gathered:
@@ -41,11 +43,11 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State]) -> Gathered
     grads: list[Any] = [param.grad for param in params]
     if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
         raise RuntimeError("INDIAN does not support sparse gradients")
-    for param in params:
-        state = states.get(param)
-        if not state:
-            if settings.fused:
+    own = [states.get(param) for param in params]
+    if settings.fused and not all(own):
+        for param, state in zip(params, own, strict=True):
+            if not state:
                 _device_dtype_check_for_fused(param)
-        elif settings.norm is not None and "accumulator" not in state:
-            raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    return Gathered(settings, params, grads)
+    if settings.norm is not None and any([state and "accumulator" not in state for state in own]):  # noqa: C419
+        raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
+    return Gathered(settings, params, grads, own)

@@ -10,6 +10,7 @@ from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.implementation import Batch
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
+from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.dtypes import is_full_precision
 
 __all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
@@ -58,7 +59,9 @@ def step(
 ) -> None:
     """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
     for chunk in directions(params, grads, velocities, accumulators, precondition):
-        _update(*chunk, c)
+        # Cut without a norm, too: the second pass over a chunk finds it in the cache.
+        for some_params, gradients, some_velocities in chunks_of_lists(*chunk):
+            _update(some_params, gradients, some_velocities, c)
 
 
 def _update(params: list[Tensor], gradients: list[Tensor], velocities: list[Tensor], c: StepCoefficients) -> None:

@@ -5,9 +5,15 @@ norm ``accumulator``, v. An implementation may keep a multiple of the velocity, 
 then has ``scaled_velocity``, c·m, and ``scale``, c, in place of ``velocity``: see `indian_core.scaled_velocity`.
 
 A dictionary keeps its keys and their meaning. A state of another form is a new dictionary of new tensors.
+
+A ``step`` on the host is never changed in place: each step of the optimizer puts another tensor in its place, which all
+parameters that have taken as many steps share. For many small parameters this takes a fifth less time than a tensor of
+its own for each. With ``capturable`` a ``step`` on another device belongs to one parameter and is changed in place, as
+a CUDA graph demands.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+import operator
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor
@@ -18,6 +24,9 @@ from indian_torch._step.settings import Settings
 __all__ = [
     "Form",
     "State",
+    "advance_steps",
+    "advance_steps_unread",
+    "all_conform",
     "conforms",
     "copied",
     "form_of",
@@ -25,6 +34,7 @@ __all__ = [
     "in_form",
     "loaded",
     "new_state",
+    "read_steps",
     "saved",
     "velocity_of",
 ]
@@ -94,6 +104,46 @@ def conforms(state: State, form: Form) -> bool:
         )
         and state["step"].device == form.step_device
     )
+
+
+def all_conform(states: list[State | None], form: Form) -> TypeGuard[list[State]]:
+    """Whether all states have this form: a faster way than to ask for each."""
+    keys = (form.velocity_key,) if form.accumulator_dtype is None else (form.velocity_key, "accumulator")
+    dtypes = (form.velocity_dtype, form.accumulator_dtype)
+    try:
+        devices = {state["step"].device for state in states}  # type: ignore[index]
+        found = [{state[key].dtype for state in states} for key in keys]  # type: ignore[index]
+    except (KeyError, TypeError):  # TypeError: a state is None.
+        return False
+    return devices == {form.step_device} and all(map(operator.eq, found, [{dtype} for dtype in dtypes]))
+
+
+def read_steps(states: list[State]) -> list[float]:
+    """The numbers of steps taken, from counts on the host."""
+    shared = states[0]["step"]
+    number = shared.item()
+    return [number if state["step"] is shared else state["step"].item() for state in states]
+
+
+def advance_steps(states: list[State], steps_before: list[float]) -> None:
+    """Count one step more, from these numbers; states of equal numbers share their new count."""
+    after: dict[tuple[float, torch.dtype], Tensor] = {}
+    for state, steps in zip(states, steps_before, strict=True):
+        key = steps, state["step"].dtype
+        if key not in after:
+            after[key] = state["step"] + 1
+        state["step"] = after[key]
+
+
+def advance_steps_unread(states: list[State]) -> None:
+    """Count one step more, on counts that the host must not read; states that share a count still do afterwards."""
+    shared = states[0]["step"]
+    after = shared + 1 if shared.device == _HOST else None
+    for state in states:
+        if state["step"].device != _HOST:
+            state["step"] += 1
+        else:
+            state["step"] = after if state["step"] is shared else state["step"] + 1
 
 
 def new_state(param: Tensor, form: Form) -> State:

@@ -7,7 +7,7 @@ from indian_core.dynamics import velocity_step
 from indian_core.norms import NORMS, Norm, NormCoefficients, accumulate, preconditioned, scale
 from indian_torch._step.coefficients import norm_scalars, traced_coefficients
 from indian_torch._step.settings import Settings
-from indian_torch._step.state import State
+from indian_torch._step.state import State, advance_steps_unread
 from indian_torch._tensors.dtypes import as_real, at_least_float32
 
 __all__ = ["update"]
@@ -43,7 +43,7 @@ def update(
         displacement, next_velocity = velocity_step(wide_theta, wide_velocity, gradient, coefficients)
         theta.add_(displacement)
         _keep(settings, state, "velocity", next_velocity)
-        state["step"] += 1
+    advance_steps_unread(states)
 
 
 def _norms(settings: Settings, norm: Norm, states: list[State]) -> list[NormCoefficients]:
