@@ -1,8 +1,9 @@
 """Which implementation computes A⁻¹g, and the chunks in which it does."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -17,7 +18,8 @@ Precondition: TypeAlias = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 """Updates the accumulators, its second argument, and returns A⁻¹g of the gradients, its first."""
 
 
-class NormStep(NamedTuple):
+@dataclass(frozen=True)
+class NormStep:
     """The norm at one step, in Python numbers.
 
     Attributes:
@@ -35,7 +37,7 @@ class NormStep(NamedTuple):
     @property
     def coefficients(self) -> NormCoefficients:
         """The coefficients of this norm at this step."""
-        return norm_coefficients(*self)
+        return norm_coefficients(self.name, self.count, self.decay, self.epsilon)
 
 
 def of_lists(norm: NormStep, grads: list[Tensor], accumulators: list[Tensor], *, prefer_fused: bool) -> Precondition:

@@ -1,9 +1,9 @@
 """Which parameters of a group take their step in the same calls. Nothing here changes a tensor or a state."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.implementation import Batch, Implementation
 from indian_torch._step.state import State
 from indian_torch._tensors.dtypes import as_real
-from indian_torch._tensors.layout import are_plain, in_memory_order
+from indian_torch._tensors.layout import are_plain, have_one_dtype, in_memory_order
 from indian_torch._tensors.shards import local_parts
 
 __all__ = ["Choices", "Kind", "batches"]
@@ -20,10 +20,9 @@ __all__ = ["Choices", "Kind", "batches"]
 Choices: TypeAlias = Mapping[tuple[torch.device, torch.dtype], tuple[Implementation, ...]]
 """The implementations that support parameters of a device and dtype, best first."""
 
-_DTYPE = attrgetter("dtype")
 
-
-class Kind(NamedTuple):
+@dataclass(frozen=True)
+class Kind:
     """What the parameters of a batch have in common.
 
     Attributes:
@@ -82,10 +81,10 @@ def _single_batch(
     lists = [params, grads, *_buffers(states, has_norm)]
     tensors = list(chain(*lists))
     (((device, dtype), implementations),) = choices.items()
-    if set(map(_DTYPE, tensors)) != {dtype} or not are_plain(tensors) or (dtype.is_complex and has_norm):
+    if not are_plain(tensors) or not have_one_dtype(tensors) or (dtype.is_complex and has_norm):
         return None
     implementation = _able(implementations, coefficients, count)[0]
-    if not implementation.fits(tensors):
+    if not implementation.fits(tensors, plain=True):
         return None
     kind = Kind(implementation, count, scale, device, dtype)
     return {kind: (_batch(lists, kind), states)}
@@ -107,7 +106,8 @@ def _batches_by_kind(
             tensors = tuple(map(as_real, tensors))
         tensors = in_memory_order(*tensors)
         able = _able(choices[param.device, param.dtype], coefficients, count)
-        implementation = next(each for each in able if each.fits(list(tensors)))
+        plain = are_plain(tensors) and have_one_dtype(tensors)
+        implementation = next(each for each in able if each.fits(tensors, plain=plain))
         kind = Kind(implementation, count, state.get("scale", 1.0), param.device, tensors[0].dtype)
         lists, of_batch = found.setdefault(kind, ([[] for _ in tensors], []))
         for tensors_so_far, tensor in zip(lists, tensors, strict=True):

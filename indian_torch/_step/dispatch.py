@@ -54,8 +54,7 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
 def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
     settings, params, grads, before = gathered
     coefficients = coefficients_of(settings)
-    keys = [(param.device, param.dtype) for param in params]
-    choices = {key: _supporting(settings, *key) for key in set(keys)}
+    choices = {key: _supporting(settings, *key) for key in _devices_and_dtypes(params)}
     forms = {
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
         for key, implementations in choices.items()
@@ -63,9 +62,10 @@ def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State]
     if len(forms) == 1 and all_conform(before, *forms.values()):
         own = before
     else:
-        own = _states_in_form(gathered, [forms[key] for key in keys], states)
-    steps_before = read_steps(own)
-    counts = _counts(settings, steps_before)
+        own = _states_in_form(gathered, [forms[param.device, param.dtype] for param in params], states)
+    steps = [state["step"] for state in own]
+    numbers = read_steps(steps)
+    counts = _counts(settings, numbers)
     has_norm = settings.norm is not None
     for kind, (batch, of_batch) in batches(params, grads, own, counts, coefficients, choices, has_norm).items():
         norm = norm_step(settings, kind.count)
@@ -73,7 +73,7 @@ def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State]
         if next_scale != kind.scale:
             for state in of_batch:
                 state["scale"] = next_scale
-    advance_steps(own, steps_before)
+    advance_steps(own, steps, numbers)
 
 
 def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
@@ -93,8 +93,16 @@ def _states_in_form(gathered: Gathered, forms: list[Form], states: MutableMappin
     return found
 
 
-def _counts(settings: Settings, steps_before: list[float]) -> list[int]:
+def _counts(settings: Settings, numbers: list[float]) -> list[int]:
     """The numbers of this step; 2 for all later steps if the norm does not depend on the number."""
     if settings.norm is not None and NORMS[settings.norm].depends_on_count:
-        return [int(steps) + 1 for steps in steps_before]
-    return [2 if steps else 1 for steps in steps_before]
+        return [int(number) + 1 for number in numbers]
+    return [2 if number else 1 for number in numbers]
+
+
+def _devices_and_dtypes(params: list[Tensor]) -> set[tuple[torch.device, torch.dtype]]:
+    """The pairs of device and dtype that there are."""
+    devices, dtypes = {param.device for param in params}, {param.dtype for param in params}
+    if len(devices) == len(dtypes) == 1:
+        return set(zip(devices, dtypes, strict=True))
+    return {(param.device, param.dtype) for param in params}

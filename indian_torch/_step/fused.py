@@ -4,6 +4,7 @@ INDIAN is SGD with Nesterov momentum on a multiple of its velocity: see `indian_
 """
 
 import functools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from indian_torch._step.implementation import Batch
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.dtypes import is_full_precision
-from indian_torch._tensors.layout import are_contiguous, are_plain
+from indian_torch._tensors.layout import are_contiguous
 
 __all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_scale"]
 
@@ -34,7 +35,7 @@ def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bo
     if not settings.fused or has_dtype_of_its_own(settings, dtype):
         return False
     if dtype == torch.bfloat16:
-        rounds_once = settings.norm is None and settings.weight_decay == 0
+        rounds_once = settings.norm is None and bool(settings.weight_decay == 0)
     else:
         rounds_once = is_full_precision(dtype) and not dtype.is_complex
     return rounds_once and is_right(device, dtype)
@@ -50,9 +51,9 @@ def velocity_scale(coefficients: Coefficients) -> float:
     return _usual_scale(coefficients.post) or 1.0
 
 
-def fits(tensors: list[Tensor]) -> bool:
+def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
     """Whether the kernel, which looks at no strides, is right for these."""
-    return are_plain(tensors) and are_contiguous(tensors) and len({tensor.dtype for tensor in tensors}) == 1
+    return plain and are_contiguous(tensors)
 
 
 def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:

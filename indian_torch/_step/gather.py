@@ -39,8 +39,13 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State]) -> Gathered
         ValueError: The group has a norm, and earlier steps had none.
     """
     settings = settings_of(group)
-    params: list[Tensor] = [param for param in group["params"] if param.grad is not None]
-    grads: list[Any] = [param.grad for param in params]
+    params: list[Tensor] = []
+    grads: list[Tensor] = []
+    for param in group["params"]:
+        grad = param.grad
+        if grad is not None:
+            params.append(param)
+            grads.append(grad)
     if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
         raise RuntimeError("INDIAN does not support sparse gradients")
     own = [states.get(param) for param in params]

@@ -1,5 +1,6 @@
 """What an implementation of the step is asked and told."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -44,8 +45,13 @@ class Implementation(Protocol):
     def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
         """Whether it can express a step with these numbers."""
 
-    def fits(self, tensors: list[Tensor]) -> bool:
-        """Whether it can work on tensors that lie in memory like these."""
+    def fits(self, tensors: Sequence[Tensor], *, plain: bool) -> bool:
+        """Whether it can work on tensors that lie in memory like these.
+
+        Args:
+            tensors: Parameters, gradients, velocities and, in a norm, accumulators.
+            plain: Whether they are of one dtype and of no subclass of tensors.
+        """
 
     def update(
         self, batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None

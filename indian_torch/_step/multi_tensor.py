@@ -1,5 +1,7 @@
 """The step of many tensors in a few calls, each a pass over all of them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -32,7 +34,7 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: list[Tensor]) -> bool:
+def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
     """True: it uses operations that respect strides."""
     return True
 
@@ -71,5 +73,6 @@ def _update(params: list[Tensor], gradients: list[Tensor], velocities: list[Tens
         torch._foreach_add_(params, params, alpha=c.theta_decay)
     torch._foreach_add_(params, velocities, alpha=c.theta_velocity)
     torch._foreach_add_(params, gradients, alpha=c.theta_gradient)
-    torch._foreach_mul_(velocities, c.velocity_velocity)
+    # Not a product by a number, which PyTorch wraps in a tensor once for each velocity on the CPU.
+    torch._foreach_add_(velocities, velocities, alpha=c.velocity_velocity - 1)
     torch._foreach_add_(velocities, gradients, alpha=c.velocity_gradient)

@@ -1,5 +1,6 @@
 """The step of one tensor after the other, in float32 or better: for any dtypes."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -33,7 +34,7 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: list[Tensor]) -> bool:
+def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
     """True: it uses operations that respect strides."""
     return True
 

@@ -111,28 +111,40 @@ def all_conform(states: list[State | None], form: Form) -> TypeGuard[list[State]
     keys = (form.velocity_key,) if form.accumulator_dtype is None else (form.velocity_key, "accumulator")
     dtypes = (form.velocity_dtype, form.accumulator_dtype)
     try:
-        devices = {state["step"].device for state in states}  # type: ignore[index]
+        steps = {id(state["step"]): state["step"] for state in states}  # type: ignore[index]
         found = [{state[key].dtype for state in states} for key in keys]  # type: ignore[index]
     except (KeyError, TypeError):  # TypeError: a state is None.
         return False
+    devices = {step.device for step in steps.values()}
     return devices == {form.step_device} and all(map(operator.eq, found, [{dtype} for dtype in dtypes]))
 
 
-def read_steps(states: list[State]) -> list[float]:
+def read_steps(steps: list[Tensor]) -> list[float]:
     """The numbers of steps taken, from counts on the host."""
-    shared = states[0]["step"]
-    number = shared.item()
-    return [number if state["step"] is shared else state["step"].item() for state in states]
+    return [steps[0].item()] * len(steps) if _are_one(steps) else [step.item() for step in steps]
 
 
-def advance_steps(states: list[State], steps_before: list[float]) -> None:
-    """Count one step more, from these numbers; states of equal numbers share their new count."""
-    after: dict[tuple[float, torch.dtype], Tensor] = {}
-    for state, steps in zip(states, steps_before, strict=True):
-        key = steps, state["step"].dtype
-        if key not in after:
-            after[key] = state["step"] + 1
-        state["step"] = after[key]
+def advance_steps(states: list[State], steps: list[Tensor], numbers: list[float]) -> None:
+    """Count one step more; states of equal numbers share their new count.
+
+    Args:
+        states: To be updated.
+        steps: Their counts, on the host.
+        numbers: What `read_steps` returned for these.
+    """
+    if _are_one(steps):
+        after = [steps[0] + 1] * len(steps)
+    else:
+        by_number = {(number, step.dtype): step for number, step in zip(numbers, steps, strict=True)}
+        by_number = {key: step + 1 for key, step in by_number.items()}
+        after = [by_number[number, step.dtype] for number, step in zip(numbers, steps, strict=True)]
+    for state, step in zip(states, after, strict=True):
+        state["step"] = step
+
+
+def _are_one(tensors: list[Tensor]) -> bool:
+    """Whether these are one and the same tensor."""
+    return len(set(map(id, tensors))) == 1
 
 
 def advance_steps_unread(states: list[State]) -> None:

@@ -1,12 +1,14 @@
 """How tensors lie in memory. Private kernels look at no strides, so their callers must."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from torch import Tensor
 from torch.nn import Parameter
 
-__all__ = ["are_contiguous", "are_plain", "in_memory_order"]
+__all__ = ["are_contiguous", "are_plain", "have_one_dtype", "in_memory_order"]
 
+_DTYPE = attrgetter("dtype")
 _PLAIN_TYPES = frozenset({Tensor, Parameter})
 
 
@@ -18,6 +20,11 @@ def are_contiguous(tensors: Iterable[Tensor]) -> bool:
 def are_plain(tensors: Iterable[Tensor]) -> bool:
     """Whether no tensor is of a subclass, whose memory may be elsewhere."""
     return _PLAIN_TYPES.issuperset(map(type, tensors))
+
+
+def have_one_dtype(tensors: Iterable[Tensor]) -> bool:
+    """Whether all tensors are of one dtype."""
+    return len(set(map(_DTYPE, tensors))) == 1
 
 
 def in_memory_order(param: Tensor, *others: Tensor) -> tuple[Tensor, ...]:

@@ -54,7 +54,7 @@ def test_float_step_size_compiles_once_more_when_it_first_changes(flags: dict[st
 
 @each_implementation
 def test_compiled_steps_may_follow_others_and_be_followed(flags: dict[str, bool]) -> None:
-    """With ``fused``, steps that are not compiled keep a multiple of the velocity; one graph more takes over from it."""
+    """With ``fused``, other steps keep a multiple of the velocity; one graph more takes over from it."""
     pair = Pair(torch.tensor(0.1), flags)
     compiled = [False, False, True, True, False, False, True, True]
     graphs = [pair.step(k, compiled=c) for k, c in enumerate(compiled)]

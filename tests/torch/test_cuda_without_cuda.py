@@ -78,7 +78,7 @@ def test_foreach_is_four_calls_on_the_device(device: str, flags: dict[str, Any])
     assert calls_of_third_step(device, **flags) == [
         "aten::_foreach_add_",
         "aten::_foreach_add_",
-        "aten::_foreach_mul_",
+        "aten::_foreach_add_",
         "aten::_foreach_add_",
     ]
 
