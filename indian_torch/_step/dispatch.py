@@ -86,7 +86,8 @@ def _states_in_form(gathered: Gathered, forms: list[Form], states: MutableMappin
     found = []
     for param, state, form in zip(gathered.params, gathered.states, forms, strict=True):
         if not state:
-            states[param] = state = new_state(param, form)
+            # A parameter that is twice in its group has a state by now.
+            states[param] = state = states.get(param) or new_state(param, form)
         elif not conforms(state, form):
             states[param] = state = in_form(state, form)
         found.append(state)
