@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
+from torch._utils import _unflatten_dense_tensors
 from torch.utils._python_dispatch import _disable_current_modes
 
 from indian_core.norms import norm_coefficients
@@ -49,31 +50,29 @@ def precondition(
         epsilon: ε.
         memory: From `workspace`.
     """
-    sizes = [grad.numel() for grad in grads]
+    size = sum(grad.numel() for grad in grads)
     # Zeros, since the kernels multiply the old values by 0, and nan would stay.
-    zeros = memory[:, : sum(sizes)].zero_()
+    directions, spare = memory[:, :size].zero_()
     # Kernels refuse lists whose shapes differ, even if only the number of elements matters.
-    params, means = (
-        [part.view(grad.shape) for part, grad in zip(row.split_with_sizes(sizes), grads, strict=True)] for row in zeros
-    )
+    params = list(_unflatten_dense_tensors(directions, grads))
     counts = [torch.tensor(float(count), device=grads[0].device)] * len(grads)
-    KERNELS[norm](params, grads, means, accumulators, counts, decay, epsilon)
+    KERNELS[norm](params, grads, accumulators, counts, spare, decay, epsilon)
     return params
 
 
 def _adam(
     params: list[Tensor],
     grads: list[Tensor],
-    means: list[Tensor],
     accumulators: list[Tensor],
     counts: list[Tensor],
+    spare: Tensor,
     decay: float,
     epsilon: float,
 ) -> None:
     torch._fused_adam_(
         params,
         grads,
-        means,
+        list(_unflatten_dense_tensors(spare, grads)),
         accumulators,
         [],
         counts,
@@ -90,9 +89,9 @@ def _adam(
 def _adagrad(
     params: list[Tensor],
     grads: list[Tensor],
-    means: list[Tensor],
     accumulators: list[Tensor],
     counts: list[Tensor],
+    spare: Tensor,
     decay: float,
     epsilon: float,
 ) -> None:

@@ -81,7 +81,8 @@ def _single_batch(
     lists = [params, grads, *_buffers(states, has_norm)]
     tensors = list(chain(*lists))
     (((device, dtype), implementations),) = choices.items()
-    if not are_plain(tensors) or not have_one_dtype(tensors) or (dtype.is_complex and has_norm):
+    # The implementations support the dtypes of parameters and state.
+    if not are_plain(tensors) or not have_one_dtype([params[0], *grads]) or (dtype.is_complex and has_norm):
         return None
     implementation = _able(implementations, coefficients, count)[0]
     if not implementation.fits(tensors, plain=True):

@@ -1,6 +1,7 @@
 """The step of a group: which implementation updates which tensors."""
 
 from collections.abc import MutableMapping
+from operator import attrgetter
 from typing import Final
 
 import torch
@@ -26,6 +27,8 @@ from indian_torch._step.state import (
 )
 
 __all__ = ["IMPLEMENTATIONS", "step_group"]
+
+_DEVICE, _DTYPE = attrgetter("device"), attrgetter("dtype")
 
 IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
 """The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
@@ -103,7 +106,7 @@ def _counts(settings: Settings, numbers: list[float]) -> list[int]:
 
 def _devices_and_dtypes(params: list[Tensor]) -> set[tuple[torch.device, torch.dtype]]:
     """The pairs of device and dtype that there are."""
-    devices, dtypes = {param.device for param in params}, {param.dtype for param in params}
+    devices, dtypes = set(map(_DEVICE, params)), set(map(_DTYPE, params))
     if len(devices) == len(dtypes) == 1:
         return set(zip(devices, dtypes, strict=True))
     return {(param.device, param.dtype) for param in params}

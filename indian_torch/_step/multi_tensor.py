@@ -60,10 +60,13 @@ def step(
     precondition: Precondition | None,
 ) -> None:
     """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
-    for chunk in directions(params, grads, velocities, accumulators, precondition):
-        # Cut without a norm, too: the second pass over a chunk finds it in the cache.
-        for some_params, gradients, some_velocities in chunks_of_lists(*chunk):
-            _update(some_params, gradients, some_velocities, c)
+    if accumulators is None:
+        # The second pass over a chunk finds it in the cache.
+        chunks = chunks_of_lists(params, grads, velocities)
+    else:
+        chunks = directions(params, grads, velocities, accumulators, precondition)
+    for some_params, gradients, some_velocities in chunks:
+        _update(some_params, gradients, some_velocities, c)
 
 
 def _update(params: list[Tensor], gradients: list[Tensor], velocities: list[Tensor], c: StepCoefficients) -> None:
