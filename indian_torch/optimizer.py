@@ -12,7 +12,7 @@ from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial
 from indian_torch._step.dispatch import step_group
 from indian_torch._step.gather import gather
 from indian_torch._step.settings import Settings, as_number, checked, settings_of
-from indian_torch._step.state import copied, loaded, saved, velocity_of
+from indian_torch._step.state import SAVED_OTHERWISE, copied, loaded, saved, velocity_of
 from indian_torch._tensors.dtypes import at_least_float32
 
 __all__ = ["INDIAN", "INNA"]
@@ -39,7 +39,7 @@ class INDIAN(Optimizer):
     ``state_dict()`` has for each parameter ``velocity`` and, in a norm, ``accumulator``, both of the parameter's shape,
     and ``step``, the number of steps it has taken, a tensor. It is a snapshot: it shares no tensor with the optimizer,
     and neither does an optimizer that loads it. `state` has the same entries, with one exception: with ``fused`` it has
-    ``scaled_velocity``, a multiple of the velocity, and the factor ``scale``, in place of ``velocity``; `velocity`
+    ``scaled_velocity``, a multiple of the velocity, and the factor ``scale``, and ``velocity`` is None; `velocity`
     divides one by the other. Reading the state changes nothing. A dictionary of `state` keeps its keys; if a flag
     changes the form of the state, the next step puts a new dictionary into `state`.
 
@@ -239,8 +239,8 @@ class INDIAN(Optimizer):
             state = state_dict["state"].get(index)
             if state:
                 own = loaded(state, param, settings_of(group))
-                others = {key: copied(value) for key, value in self.state[param].items() if key not in own}
-                self.state[param] = own | others
+                others = {key: copied(value) for key, value in self.state[param].items() if key not in SAVED_OTHERWISE}
+                self.state[param] = others | own
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
         """The group of a parameter that has taken a step."""

@@ -119,7 +119,7 @@ def _batches_by_kind(
 
 def _buffers(states: list[State], has_norm: bool) -> list[list[Tensor]]:
     """The velocities or their multiples and, in a norm, the accumulators."""
-    velocity = "velocity" if "velocity" in states[0] else "scaled_velocity"
+    velocity = "scaled_velocity" if "scale" in states[0] else "velocity"
     keys = (velocity, "accumulator") if has_norm else (velocity,)
     return [[state[key] for state in states] for key in keys]
 

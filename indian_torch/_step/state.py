@@ -2,7 +2,8 @@
 
 A state is a dictionary of ``step``, the number of steps taken, a tensor with no dimensions; ``velocity``, m; and in a
 norm ``accumulator``, v. An implementation may keep a multiple of the velocity, which makes a step cheaper. The state
-then has ``scaled_velocity``, c·m, and ``scale``, c, in place of ``velocity``: see `indian_core.scaled_velocity`.
+then has ``scaled_velocity``, c·m, and ``scale``, c, and its ``velocity`` is None: see `indian_core.scaled_velocity`.
+That key stays, since distributed checkpoints look up a saved state by the keys of the state in memory.
 
 A dictionary keeps its keys and their meaning. A state of another form is a new dictionary of new tensors.
 
@@ -13,7 +14,7 @@ a CUDA graph demands.
 """
 
 import operator
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch.optim.optimizer import _get_scalar_dtype
 from indian_torch._step.settings import Settings
 
 __all__ = [
+    "SAVED_OTHERWISE",
     "Form",
     "State",
     "advance_steps",
@@ -40,6 +42,9 @@ __all__ = [
 ]
 
 State: TypeAlias = dict[str, Any]
+
+SAVED_OTHERWISE: Final = frozenset({"velocity", "scaled_velocity", "scale"})
+"""The keys that the velocity may have in a state; a saved state has the first."""
 
 _HOST = torch.device("cpu")
 
@@ -113,7 +118,7 @@ def all_conform(states: list[State | None], form: Form) -> TypeGuard[list[State]
     try:
         steps = {id(state["step"]): state["step"] for state in states}  # type: ignore[index]
         found = [{state[key].dtype for state in states} for key in keys]  # type: ignore[index]
-    except (KeyError, TypeError):  # TypeError: a state is None.
+    except (AttributeError, KeyError, TypeError):  # A velocity or a state is None.
         return False
     devices = {step.device for step in steps.values()}
     return devices == {form.step_device} and all(map(operator.eq, found, [{dtype} for dtype in dtypes]))
@@ -166,7 +171,7 @@ def new_state(param: Tensor, form: Form) -> State:
 
     state: State = {"step": _step_tensor(0, form.step_device), form.velocity_key: zeros(form.velocity_dtype)}
     if form.is_scaled:
-        state["scale"] = form.scale
+        state |= {"scale": form.scale, "velocity": None}
     if form.accumulator_dtype is not None:
         state["accumulator"] = zeros(form.accumulator_dtype)
     return state
@@ -179,7 +184,7 @@ def in_form(state: State, form: Form) -> State:
     velocity = found.pop("velocity").to(form.velocity_dtype)
     found[form.velocity_key] = velocity.mul_(form.scale) if form.is_scaled else velocity
     if form.is_scaled:
-        found["scale"] = form.scale
+        found |= {"scale": form.scale, "velocity": None}
     if form.accumulator_dtype is not None:
         found["accumulator"] = found["accumulator"].to(form.accumulator_dtype)
     return found
@@ -194,7 +199,7 @@ def velocity_of(state: State) -> Tensor:
 
 def saved(state: State) -> State:
     """A copy with the velocity itself, the same whichever implementation takes the steps; it shares no tensor."""
-    others = {key: copied(value) for key, value in state.items() if key not in ("velocity", "scaled_velocity", "scale")}
+    others = {key: copied(value) for key, value in state.items() if key not in SAVED_OTHERWISE}
     return others | {"velocity": velocity_of(state)}
 
 

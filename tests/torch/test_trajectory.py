@@ -174,7 +174,7 @@ def test_tensors_of_every_layout(
     param = param.clone()
     optimizer = INDIAN([param, torch.ones(2, dtype=torch.float64)], weight_decay=0.1, **norm, **implementation)
     assert_follows_reference(optimizer)
-    for name, tensor in optimizer.state[param].items():
+    for name, tensor in optimizer.state_dict()["state"][0].items():
         assert name == "step" or tensor.shape == param.shape
         if name != "step" and param.dim() == 4:
             assert tensor.is_contiguous(memory_format=torch.channels_last)

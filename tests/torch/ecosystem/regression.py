@@ -50,6 +50,6 @@ def trained(
 
 
 def assert_close_parameters(actual: nn.Module, expected: nn.Module, tolerance: float) -> None:
-    """Saving a state makes the optimizer recompute its velocities, which rounds them: bits may differ."""
+    """With ``fused``, saving turns multiples into velocities, which rounds them: bits may differ after a resumption."""
     for param, other in zip(actual.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(param, other, rtol=tolerance, atol=tolerance)

@@ -112,7 +112,7 @@ def test_trainer_takes_the_steps_of_a_plain_loop_and_resumes(
     assert_close_parameters(trainer.model, expected, 1e-6)
     resumed = make_trainer(flags, arguments(tmp_path / "resumed"))
     resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{STEPS // 2}"))
-    assert_close_parameters(resumed.model, trainer.model, 0.0)
+    assert_close_parameters(resumed.model, trainer.model, 1e-6 if flags["fused"] else 0.0)
 
 
 @each_implementation
