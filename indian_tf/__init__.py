@@ -8,8 +8,8 @@ except ModuleNotFoundError as error:
     ) from error
 
 from indian_tf.innaprop import INNAprop
-from indian_tf.learning_rate_schedules import LogarithmicDecay, PowerDecay
 from indian_tf.optimizer import INDIAN, INNA
+from indian_tf.schedules import LogarithmicDecay, PowerDecay
 
 __all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecay", "PowerDecay"]
 

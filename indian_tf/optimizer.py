@@ -1,32 +1,34 @@
 """INDIAN as a Keras 3 optimizer, for every backend."""
 
-import functools
-from typing import Any
+import inspect
+from typing import Any, Final, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
-from indian_core.dynamics import pre_form
-from indian_core.norms import norm_coefficients
-from indian_tf import recorded_step
-from indian_tf.coefficients import Coefficients, CoefficientsOfAll
-from indian_tf.dtypes import at_least_float32
-from indian_tf.gradient_shapes import CheckedGradientShapes
-from indian_tf.hyperparameters import Hyperparameters
-from indian_tf.phase import PhaseOnRequest
-from indian_tf.state import State
-from indian_tf.torch_steps import TorchSteps
+from indian_core.dynamics import phase_from_velocity
+from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
+from indian_core.norms import NORMS
+from indian_tf._step.any_backend import Arrays, Update
+from indian_tf._step.coefficients import Settings
+from indian_tf._step.dispatch import backend_named
+from indian_tf._step.dtypes import at_least_float32
+from indian_tf._step.sharing import OneStep, Sharing
+from indian_tf.arguments import check_gradient_shape, checked, checked_floating_dtype, checked_learning_rate
+from indian_tf.config import check_keys
+from indian_tf.saved_exemptions import SavedExemptions
 
 __all__ = ["INDIAN", "INNA"]
 
-_BACKEND = keras.backend.backend()
-if _BACKEND == "tensorflow":
-    from indian_tf import tensorflow_step
+_BACKEND: Final = backend_named(keras.backend.backend())
+_ACCUMULATOR: Final = "norm_accumulator"
+_OWN: Final = ("alpha", "beta", "initial_speed", "norm", "norm_decay", "norm_epsilon", "norm_dtype")
+"""The hyperparameters that Keras' own optimizers do not have."""
 
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, TorchSteps):
+class INDIAN(SavedExemptions):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -89,62 +91,214 @@ class INDIAN(Hyperparameters, CheckedGradientShapes, PhaseOnRequest, State, Torc
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     """
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Take one step of one variable, given the coefficients of all for ``learning_rate``."""
-        index = self._get_variable_index(variable)
-        velocity, accumulator = self._velocities[index], self._accumulators[index]
-        kept = [array for array in (variable, velocity, accumulator) if array is not None]
-        # In bfloat16, 1 − αγ would be 1.
-        dtype = at_least_float32(*(array.dtype for array in kept))
-        coefficients_by = functools.partial(learning_rate, index=index, dtype=dtype, decays=self._decays(index))
-        if _BACKEND == "tensorflow" and tensorflow_step.is_right(*kept):
-            rates = coefficients_by(self._rates)
-            tensorflow_step.take(variable, velocity, accumulator, ops.cast(gradient, dtype), rates)
-        else:
-            coefficients = coefficients_by(self._coefficients)
-            recorded_step.take(variable, velocity, accumulator, gradient, coefficients, dtype)
+    _fixed: tuple[str, ...] = ()
+    """The hyperparameters that a subclass sets itself; its config does not hold them."""
 
-    def _coefficients(self, learning_rate: Any, steps: Any, decays: bool) -> Coefficients:
-        """The coefficients for variables that have taken so many steps, with weight decay or without."""
-        step = pre_form(
-            learning_rate,
-            self.alpha,
-            self.beta,
-            initial_speed=self.initial_speed,
-            weight_decay=self.weight_decay if decays else 0.0,
-            first=_is_zero(steps),
+    def __init__(
+        self,
+        learning_rate: Any = DEFAULTS.learning_rate,
+        alpha: float = DEFAULTS.alpha,
+        beta: float = DEFAULTS.beta,
+        *,
+        initial_speed: float | Literal["auto"] | None = DEFAULTS.initial_speed,
+        weight_decay: float | None = DEFAULTS.weight_decay,
+        norm: str | None = DEFAULTS.norm,
+        norm_decay: float = DEFAULTS.norm_decay,
+        norm_epsilon: float = DEFAULTS.norm_epsilon,
+        norm_dtype: str | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "indian",
+        **kwargs: Any,
+    ) -> None:
+        own = check(
+            alpha=alpha, beta=beta, initial_speed=initial_speed, norm_decay=norm_decay, norm_epsilon=norm_epsilon
         )
-        return Coefficients(step, norm_coefficients(self.norm, steps + 1, self.norm_decay, self.norm_epsilon, ops))
+        check_choice("norm", norm, NORMS, optional=True)
+        norm_dtype = checked_floating_dtype("norm_dtype", norm_dtype)
+        shared = checked(
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
+        super().__init__(learning_rate=checked_learning_rate(learning_rate), name=name, **shared, **kwargs)
+        self.alpha = own["alpha"]
+        self.beta = own["beta"]
+        self.initial_speed = resolve_initial_speed(own["initial_speed"], norm)
+        self.norm = norm
+        self.norm_decay = own["norm_decay"]
+        self.norm_epsilon = own["norm_epsilon"]
+        self.norm_dtype = norm_dtype
+        self._sharing = Sharing()
 
-    def _rates(self, learning_rate: Any, steps: Any, decays: bool) -> Any:
-        """The same for the operations of TensorFlow."""
-        weight_decay = float(self.weight_decay) if decays else 0.0
-        return tensorflow_step.rates(self._coefficients(learning_rate, steps, decays), weight_decay)
+    def build(self, variables: list[Any]) -> None:
+        """Create the velocity of each variable, in a norm its accumulator, and the vector of their step counts."""
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        self._accumulators = [None] * len(variables)
+        if self.norm is not None:
+            self._accumulators = self.add_optimizer_variables(variables, _ACCUMULATOR)
+        # Assigned to as the count of iterations is: outside of the updates that a distribution strategy makes.
+        self._steps = self.add_variable((len(variables),), dtype="int", aggregation="only_first_replica", name="steps")
+
+    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a variable to the state; see `keras.optimizers.Optimizer`."""
+        # Keras creates the state of a variable in the dtype of the variable.
+        if self.norm_dtype is not None and (kwargs.get("name") or "").endswith(f"_{_ACCUMULATOR}"):
+            kwargs["dtype"] = self.norm_dtype
+        return super().add_variable(*args, **kwargs)
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Take one step of each variable, as every Keras optimizer does.
+
+        Raises:
+            ValueError: A gradient does not have its variable's shape; no variable has changed.
+        """
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        for gradient, variable in zip(grads, variables, strict=False):
+            check_gradient_shape(gradient, variable)
+        super().apply(grads, None if trainable_variables is None else variables)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take one step of one variable.
+
+        A direct call takes the step that `apply` would take with this gradient and learning rate, weight decay
+        included. It counts as a step of the variable, so that the next one is not a first step. As on Keras' own
+        optimizers, it neither clips nor accumulates, and leaves `iterations` to the caller.
+
+        On PyTorch, `apply` updates many variables at once and calls this only if a subclass replaces it.
+
+        Args:
+            gradient: g, a tensor of the variable's shape.
+            variable: One of the variables that the optimizer was built with.
+            learning_rate: γ, a number or a tensor of no dimensions.
+
+        Raises:
+            KeyError: The optimizer was not built with the variable.
+            ValueError: The gradient does not have the variable's shape.
+
+        Example:
+            >>> import keras
+            >>> from indian_tf import INDIAN
+            >>> variable = keras.Variable([1.0])
+            >>> optimizer = INDIAN(initial_speed=1.0)
+            >>> optimizer.build([variable])
+            >>> optimizer.update_step(keras.ops.convert_to_tensor([2.0]), variable, 0.25)
+            >>> keras.ops.convert_to_numpy(variable).tolist()
+            [0.5]
+        """
+        index = self._get_variable_index(variable)
+        step = self._sharing.find(learning_rate)
+        if step is None:
+            check_gradient_shape(gradient, variable)
+            step = OneStep(learning_rate, self._steps[index], _BACKEND)
+        arrays = Arrays(variable, self._velocities[index], self._accumulators[index])
+        _BACKEND.update(arrays, gradient, step.of_variable(index, self._settings(index)))
+        if not self._sharing.is_open:
+            self._count([index])
 
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
-        if _BACKEND != "torch":
-            # Keras hands on to each `update_step` what it is given for the learning rate.
-            learning_rate = CoefficientsOfAll(learning_rate, self._steps)
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
-        moved = np.zeros(len(self._velocities), dtype="int32")
-        moved[[self._get_variable_index(variable) for variable in trainable_variables]] = 1
-        self._steps.assign_add(ops.cast(moved, self._steps.dtype))
+        indices = [self._get_variable_index(variable) for variable in trainable_variables]
+        if _BACKEND.updates_many and type(self).update_step is INDIAN.update_step:
+            steps = ops.convert_to_numpy(self._steps).tolist()
+            rows = zip(indices, trainable_variables, grads, strict=True)
+            updates = [
+                Update(Arrays(v, self._velocities[i], self._accumulators[i]), g, self._settings(i), steps[i])
+                for i, v, g in rows
+            ]
+            _BACKEND.update_many(updates, learning_rate)
+        else:
+            if isinstance(learning_rate, keras.Variable):
+                # Its value is an object of this step alone, by which `update_step` finds what is shared.
+                learning_rate = _BACKEND.read(learning_rate, learning_rate.dtype)
+            with self._sharing.open(OneStep(learning_rate, self._steps, _BACKEND)):
+                super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self._count(indices)
 
-    def _decays(self, index: int) -> bool:
-        # Not of the variable that a step is given: on TensorFlow that is TensorFlow's own, with a name of its own.
-        return bool(self.weight_decay) and self._use_weight_decay(self._trainable_variables[index])
+    def _settings(self, index: int) -> Settings:
+        """The hyperparameters of the step of a variable."""
+        # TensorFlow's own variable, which a step is given there, has another name than Keras'.
+        decays = bool(self.weight_decay) and self._use_weight_decay(self._trainable_variables[index])
+        return Settings(
+            self.alpha,
+            self.beta,
+            self.initial_speed,
+            float(self.weight_decay) if decays else 0.0,
+            self.norm,
+            self.norm_decay,
+            self.norm_epsilon,
+        )
+
+    def _count(self, indices: list[int]) -> None:
+        """Count one step of each of these variables."""
+        moved = np.zeros(len(self._velocities), dtype="int32")
+        moved[indices] = 1
+        self._steps.assign_add(ops.cast(moved, self._steps.dtype))
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Nothing: the step itself decays θ and the velocity together, where Keras would shrink θ alone."""
+
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
+        return _BACKEND.apply_statelessly(super().stateless_apply, optimizer_variables, grads, trainable_variables)
+
+    def phase(self, variable: Any) -> Any:
+        """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
+
+        Raises:
+            ValueError: The variable has not taken a step (ψ₀ depends on its first gradient), or is not one that the
+                optimizer was built with.
+
+        Example:
+            >>> import keras
+            >>> from indian_tf import INDIAN
+            >>> variable = keras.Variable([1.0])
+            >>> optimizer = INDIAN(learning_rate=0.5, alpha=1.0, beta=0.5)
+            >>> optimizer.apply([keras.ops.convert_to_tensor([2.0])], [variable])
+            >>> keras.ops.convert_to_numpy(optimizer.phase(variable)).tolist()
+            [0.5]
+        """
+        index = next((i for i, known in enumerate(self._trainable_variables) if known is variable), None)
+        if index is None:
+            raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
+        check_started("variable", int(ops.convert_to_numpy(self._steps)[index]))
+        dtype, velocity = at_least_float32(variable.dtype), self._velocities[index]
+        phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
+        return ops.stop_gradient(ops.cast(phase, variable.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, and the exemptions from weight decay if there are any."""
+        return super().get_config() | {name: getattr(self, name) for name in _OWN if name not in self._fixed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The optimizer of a config. An empty config, which Keras makes of a name, stands for the defaults.
+
+        Raises:
+            ValueError: A key is missing or unknown.
+        """
+        if config:
+            arguments = inspect.signature(INDIAN).parameters
+            check_keys(cls.__name__, config, [name for name in arguments if name not in ("kwargs", *cls._fixed)])
+        return super().from_config(config, custom_objects)
 
 
 INNA = INDIAN
 
 # Names for `compile`, beside the registered one, in the two spellings that the names of Keras' own classes have.
 keras.saving.get_custom_objects().update(dict.fromkeys(("indian", "INDIAN", "inna", "INNA"), INDIAN))
-
-
-def _is_zero(steps: Any) -> Any:
-    """Whether a number is 0, as a bool, or each entry of a tensor, as the number 0 or 1 in its dtype."""
-    return steps == 0 if isinstance(steps, int) else ops.cast(ops.equal(steps, 0), steps.dtype)

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from indian_core.reference import PhaseForm
-from indian_tf import INDIAN, INNAprop, tensorflow_step
+from indian_tf import INDIAN, INNAprop
+from indian_tf._step import tensorflow as tensorflow_step
 
 
 def _loss(model, data):

@@ -59,12 +59,6 @@ def test_the_config_of_innaprop_holds_what_it_leaves_open():
     assert {name: getattr(restored, name) for name in fixed} == fixed
 
 
-def test_a_config_from_before_there_were_norms_is_that_of_the_euclidean():
-    config = INDIAN(alpha=0.75).get_config()
-    older = {name: value for name, value in config.items() if not name.startswith("norm")}
-    assert INDIAN.from_config(older).get_config() == config
-
-
 def test_an_initial_speed_of_none_survives_the_config():
     assert INDIAN.from_config(INDIAN(initial_speed=None).get_config()).initial_speed is None
 

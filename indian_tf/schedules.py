@@ -10,8 +10,8 @@ from keras import ops
 
 from indian_core import schedules
 from indian_core.hyperparameters import NON_NEGATIVE, check_number, check_whole_number
+from indian_tf._step.dtypes import at_least_float32
 from indian_tf.config import check_keys
-from indian_tf.dtypes import at_least_float32
 
 __all__ = ["LogarithmicDecay", "PowerDecay"]
 

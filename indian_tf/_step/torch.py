@@ -1,0 +1,63 @@
+"""Steps on the PyTorch backend: of many variables in a few calls, and in place. Imported on that backend alone."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from keras import ops
+from torch import Tensor
+
+from indian_tf._step.any_backend import AnyBackend, Arrays, Update
+from indian_tf._step.coefficients import CoefficientsOfVariable, coefficients_of
+from indian_torch.functional import step
+
+__all__ = ["BACKEND", "Torch"]
+
+
+class Torch(AnyBackend):
+    """The PyTorch backend, where each call takes time."""
+
+    updates_many = True
+
+    @torch.no_grad()
+    def update(self, arrays: Arrays, gradient: Any, coefficients: CoefficientsOfVariable) -> None:
+        """Take one step of one variable in place; see `AnyBackend.update`."""
+        super().update(arrays, gradient, coefficients)
+
+    @torch.no_grad()
+    def update_many(self, updates: Sequence[Update], learning_rate: Any) -> None:
+        """Take one step of many variables in place; see `AnyBackend.update_many`.
+
+        Variables take their steps in the same calls if their coefficients and dtypes agree.
+        """
+        learning_rate = float(learning_rate)
+        groups = defaultdict(list)
+        for update in updates:
+            row = _tensors(update)
+            groups[update.settings, update.steps, *[tensor.dtype for tensor in row]].append(row)
+        for (settings, steps, *_), rows in groups.items():
+            coefficients = coefficients_of(settings, learning_rate, steps)
+            # Without a norm there are no accumulators.
+            params, grads, velocities, *rest = map(list, zip(*rows, strict=True))
+            accumulators, norm = (rest[0], coefficients.norm) if rest else (None, None)
+            step(params, grads, velocities, accumulators, coefficients.step, norm)
+
+    def apply_statelessly(
+        self, apply: Callable[[Any, Any, Any], Any], optimizer_variables: Any, grads: Any, trainable_variables: Any
+    ) -> Any:
+        """Call Keras' `stateless_apply` with copies, since the step changes tensors in place."""
+        # The step is no part of a graph, which would grow from step to step.
+        with torch.no_grad():
+            copies = [[ops.copy(tensor) for tensor in each] for each in (optimizer_variables, trainable_variables)]
+            return apply(copies[0], grads, copies[1])
+
+
+BACKEND = Torch()
+
+
+def _tensors(update: Update) -> list[Tensor]:
+    """θ, g, m and, in a norm, v."""
+    (theta, velocity, accumulator), g = update.arrays, update.gradient
+    g = g if isinstance(g, Tensor) else ops.convert_to_tensor(g)
+    return [theta.value, g, velocity.value] + ([] if accumulator is None else [accumulator.value])
