@@ -174,17 +174,21 @@ def _accumulate(v: Any, accumulation: Accumulation, squares: Any) -> None:
 
 def _subtract(variable: Any, rate: Any, tensor: Any) -> None:
     """Subtract a multiple of a tensor."""
+    rate = _as_tensor(rate, tensor.dtype)
     tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=rate, delta=tensor)
+
+
+def _as_tensor(rate: Any, dtype: Any) -> Any:
+    # In a graph, the dtype of a Python number would be taken for that of all arguments.
+    return tf.convert_to_tensor(rate, dtype)
 
 
 def _take_proximal_step(variable: Any, step: ProximalStep, tensor: Any) -> None:
     if not step.penalty:
         _subtract(variable, step.rate, tensor)
     elif _is_on_cpu(variable):
-        # In a graph, the dtype of a Python number would be that of all arguments.
-        rate = tf.convert_to_tensor(step.rate, tensor.dtype)
         tf.raw_ops.ResourceApplyProximalGradientDescent(
-            var=variable.handle, alpha=rate, l1=0.0, l2=step.penalty, delta=tensor
+            var=variable.handle, alpha=_as_tensor(step.rate, tensor.dtype), l1=0.0, l2=step.penalty, delta=tensor
         )
     else:
         # No other device has that operation.

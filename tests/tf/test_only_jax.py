@@ -32,6 +32,27 @@ def test_stateless_steps_follow_the_phase_form(transform, accumulated, norm):
     np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
 
 
+@pytest.mark.parametrize("norm", [None, "rmsprop"])
+def test_a_direct_update_step_without_state_follows_the_phase_form(norm):
+    optimizer, form = INDIAN(beta=0.3, norm=norm), PhaseForm([1.0, 2.0], beta=0.3, norm=norm)
+    variable = keras.Variable([1.0, 2.0], dtype="float64")
+    optimizer.build([variable])
+    own = [variable, *optimizer.variables]
+
+    @jax.jit
+    def step(values, learning_rate):
+        with keras.StatelessScope(state_mapping=zip(own, values, strict=True)) as scope:
+            optimizer.update_step(jnp.array([0.5, -1.0]), variable, learning_rate)
+        return [scope.get_current_value(v) for v in own]
+
+    values = [v.value for v in own]
+    for gamma in (0.1, 0.05, 0.2):
+        values = step(values, gamma)
+        form.step([0.5, -1.0], gamma)
+        np.testing.assert_allclose(values[0], form.theta, rtol=1e-12)
+    np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
+
+
 def test_many_steps_in_one_scan():
     optimizer = INDIAN(learning_rate=PowerDecay(0.2), beta=0.3)
     variable, reference = keras.Variable([1.0, 2.0], dtype="float64"), PhaseForm([1.0, 2.0], beta=0.3)

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from indian_core.dynamics import pre_form
+from indian_core.norms import NormCoefficients
 from indian_core.reference import PhaseForm
-from indian_tf import INDIAN, INNAprop
+from indian_tf import INDIAN, INNAprop, PowerDecay
 from indian_tf._step import tensorflow as tensorflow_step
+from indian_tf._step.any_backend import AnyBackend, Arrays
+from indian_tf._step.coefficients import Coefficients
 
 
 def _loss(model, data):
@@ -66,9 +70,10 @@ def test_a_device_without_proximal_steps_takes_the_same_steps(monkeypatch, dtype
     np.testing.assert_allclose(actual, expected, rtol=1e-6 if dtype == "float32" else 1e-14)
 
 
-def test_a_graph_computes_the_coefficients_of_many_variables_at_once():
+@pytest.mark.parametrize("learning_rate", [0.1, PowerDecay(0.1), lambda: 0.1], ids=["number", "schedule", "function"])
+def test_a_graph_computes_the_coefficients_of_many_variables_at_once(learning_rate):
     def operations(count):
-        optimizer, variables = INNAprop(0.1), [keras.Variable([1.0, 2.0]) for _ in range(count)]
+        optimizer, variables = INNAprop(learning_rate), [keras.Variable([1.0, 2.0]) for _ in range(count)]
         optimizer.build(variables)
         gradients = [tf.constant([1.0, 2.0])] * count
         graph = tf.function(lambda: optimizer.apply(gradients, variables)).get_concrete_function().graph
@@ -78,6 +83,61 @@ def test_a_graph_computes_the_coefficients_of_many_variables_at_once():
 
     # θ and m read, m decays, θ decays and moves by m, m shrinks: 6; v: 2; the gradient in its norm: 2.
     assert operations(7) - operations(3) == 4 * 10
+
+
+@pytest.mark.parametrize("as_tensors", [False, True], ids=["numbers", "tensors"])
+@pytest.mark.parametrize("on_cpu", [True, False], ids=["cpu", "other device"])
+@pytest.mark.parametrize(
+    ("accumulator", "square", "root", "epsilon"),
+    [
+        (0.75, 0.25, 1.5, 0.1),
+        (0.75, 0.5, 1.5, 0.1),
+        (1.25, 0.5, 1.0, 0.0),
+        (0.5, 0.0, 2.0, 0.1),
+        (0.0, 1.0, 1.0, 0.1),
+        (0.0, 0.5, 1.0, 0.1),
+        (1.0, 1.0, 1.0, 0.1),
+        (1.0, 0.5, 0.5, 0.1),
+    ],
+)
+def test_steps_in_place_are_right_in_any_norm(monkeypatch, accumulator, square, root, epsilon, as_tensors, on_cpu):
+    """The accumulator may keep and add what it wants: v⁺ = a v + b g²."""
+    monkeypatch.setattr(tensorflow_step, "_is_on_cpu", lambda variable: on_cpu)
+    numbers = (accumulator, square, root, epsilon)
+    norm = NormCoefficients(*(tf.constant(n, tf.float64) for n in numbers) if as_tensors else numbers)
+    coefficients = Coefficients(pre_form(tf.constant(0.1, tf.float64), alpha=0.5, beta=0.25, weight_decay=0.1), norm)
+
+    def arrays():
+        values = ([1.0, -2.0, 0.5], [0.1, 0.2, -0.3], [1.0, 2.0, 3.0])
+        return Arrays(*(keras.Variable(value, dtype="float64") for value in values))
+
+    in_place, plain = arrays(), arrays()
+    step = tf.function(
+        lambda g: tensorflow_step.BACKEND.update(in_place, g, lambda *_: tensorflow_step.rates(coefficients, 0.1))
+    )
+    for gradient in ([0.5, -1.0, 2.0], [0.0, 0.25, -1.0]):
+        g = tf.constant(gradient, tf.float64)
+        step(g)
+        AnyBackend().update(plain, g, lambda *_: coefficients)
+    for actual, expected in zip(in_place, plain, strict=True):
+        np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("norm", [None, "rmsprop"])
+def test_a_direct_update_step_in_a_graph_follows_the_phase_form(jit_compile, norm):
+    optimizer, form = INDIAN(beta=0.3, norm=norm), PhaseForm([1.0, 2.0], beta=0.3, norm=norm)
+    variable, gradient = keras.Variable([1.0, 2.0]), tf.constant([0.5, -1.0])
+    optimizer.build([variable])
+
+    @tf.function(jit_compile=jit_compile)
+    def step(learning_rate):
+        optimizer.update_step(gradient, variable, learning_rate)
+
+    for gamma in (0.1, 0.05, 0.2):
+        step(tf.constant(gamma))
+        form.step([0.5, -1.0], gamma)
+    np.testing.assert_allclose(variable.numpy(), form.theta, rtol=1e-5)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
