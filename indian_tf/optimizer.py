@@ -10,7 +10,7 @@ from keras import ops
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
 from indian_core.norms import NORMS
-from indian_tf._step.any_backend import Arrays, Update
+from indian_tf._step.any_backend import Arrays
 from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
 from indian_tf._step.dtypes import at_least_float32
@@ -206,8 +206,9 @@ class INDIAN(SavedExemptions):
         if step is None:
             check_gradient_shape(gradient, variable)
             step = OneStep(learning_rate, self._steps[index], _BACKEND)
+        (settings,) = self._settings([index])
         arrays = Arrays(variable, self._velocities[index], self._accumulators[index])
-        _BACKEND.update(arrays, gradient, step.of_variable(index, self._settings(index)))
+        _BACKEND.update(arrays, gradient, step.of_variable(index, settings))
         if not self._sharing.is_open:
             self._count([index])
 
@@ -215,13 +216,14 @@ class INDIAN(SavedExemptions):
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         if _BACKEND.updates_many and type(self).update_step is INDIAN.update_step:
-            steps = ops.convert_to_numpy(self._steps).tolist()
-            rows = zip(indices, trainable_variables, grads, strict=True)
-            updates = [
-                Update(Arrays(v, self._velocities[i], self._accumulators[i]), g, self._settings(i), steps[i])
-                for i, v, g in rows
-            ]
-            _BACKEND.update_many(updates, learning_rate)
+            counts = ops.convert_to_numpy(self._steps).tolist()
+            arrays = (
+                trainable_variables,
+                [self._velocities[index] for index in indices],
+                [self._accumulators[index] for index in indices],
+            )
+            steps = [counts[index] for index in indices]
+            _BACKEND.update_many(Arrays(*arrays), grads, self._settings(indices), steps, learning_rate)
         else:
             if isinstance(learning_rate, keras.Variable):
                 # Its value is an object of this step alone, by which `update_step` finds what is shared.
@@ -230,19 +232,23 @@ class INDIAN(SavedExemptions):
                 super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._count(indices)
 
-    def _settings(self, index: int) -> Settings:
-        """The hyperparameters of the step of a variable."""
-        # TensorFlow's own variable, which a step is given there, has another name than Keras'.
-        decays = bool(self.weight_decay) and self._use_weight_decay(self._trainable_variables[index])
-        return Settings(
+    def _settings(self, indices: list[int]) -> list[Settings]:
+        """The hyperparameters of the step of each of these variables."""
+        decaying = Settings(
             self.alpha,
             self.beta,
             self.initial_speed,
-            float(self.weight_decay) if decays else 0.0,
+            float(self.weight_decay or 0.0),
             self.norm,
             self.norm_decay,
             self.norm_epsilon,
         )
+        if decaying.weight_decay == 0:
+            return [decaying] * len(indices)
+        exempt = decaying._replace(weight_decay=0.0)
+        # TensorFlow's own variable, which a step is given there, has another name than Keras'.
+        variables = [self._trainable_variables[index] for index in indices]
+        return [decaying if self._use_weight_decay(variable) else exempt for variable in variables]
 
     def _count(self, indices: list[int]) -> None:
         """Count one step of each of these variables."""

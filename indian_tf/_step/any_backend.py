@@ -12,7 +12,7 @@ from indian_core.norms import accumulate, preconditioned, scale
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
 
-__all__ = ["BACKEND", "AnyBackend", "Arrays", "Update"]
+__all__ = ["BACKEND", "AnyBackend", "Arrays"]
 
 
 class Arrays(NamedTuple):
@@ -31,22 +31,6 @@ class Arrays(NamedTuple):
     def dtypes(self) -> list[str]:
         """The dtypes of the arrays that there are."""
         return [keras.backend.standardize_dtype(array.dtype) for array in self if array is not None]
-
-
-class Update(NamedTuple):
-    """The update of one variable among many.
-
-    Attributes:
-        arrays: The variable and its state.
-        gradient: g.
-        settings: Of the variable.
-        steps: The number of steps that it has taken.
-    """
-
-    arrays: Arrays
-    gradient: Any
-    settings: Settings
-    steps: int
 
 
 class AnyBackend:
@@ -96,11 +80,21 @@ class AnyBackend:
             _, m_next = velocity_step(theta, m, again, later)
         _assign(velocity, m_next)
 
-    def update_many(self, updates: Sequence[Update], learning_rate: Any) -> None:
+    def update_many(
+        self,
+        arrays: Arrays,
+        gradients: Sequence[Any],
+        settings: Sequence[Settings],
+        steps: Sequence[int],
+        learning_rate: Any,
+    ) -> None:
         """Take one step of many variables in few calls.
 
         Args:
-            updates: One for each variable.
+            arrays: The variables and their state, lists; in the third the entries are None without a norm.
+            gradients: g of each.
+            settings: Of each.
+            steps: The number of steps that each has taken.
             learning_rate: γ.
 
         Raises:

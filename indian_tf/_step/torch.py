@@ -8,8 +8,8 @@ import torch
 from keras import ops
 from torch import Tensor
 
-from indian_tf._step.any_backend import AnyBackend, Arrays, Update
-from indian_tf._step.coefficients import CoefficientsOfVariable, coefficients_of
+from indian_tf._step.any_backend import AnyBackend, Arrays
+from indian_tf._step.coefficients import CoefficientsOfVariable, Settings, coefficients_of
 from indian_torch.functional import step
 
 __all__ = ["BACKEND", "Torch"]
@@ -26,18 +26,27 @@ class Torch(AnyBackend):
         super().update(arrays, gradient, coefficients)
 
     @torch.no_grad()
-    def update_many(self, updates: Sequence[Update], learning_rate: Any) -> None:
+    def update_many(
+        self,
+        arrays: Arrays,
+        gradients: Sequence[Any],
+        settings: Sequence[Settings],
+        steps: Sequence[int],
+        learning_rate: Any,
+    ) -> None:
         """Take one step of many variables in place; see `AnyBackend.update_many`.
 
         Variables take their steps in the same calls if their coefficients and dtypes agree.
         """
         learning_rate = float(learning_rate)
-        groups = defaultdict(list)
-        for update in updates:
-            row = _tensors(update)
-            groups[update.settings, update.steps, *[tensor.dtype for tensor in row]].append(row)
-        for (settings, steps, *_), rows in groups.items():
-            coefficients = coefficients_of(settings, learning_rate, steps)
+        groups: dict[tuple[Any, ...], list[list[Tensor]]] = defaultdict(list)
+        for theta, m, v, g, own, taken in zip(*arrays, gradients, settings, steps, strict=True):
+            row = [theta.value, g if isinstance(g, Tensor) else ops.convert_to_tensor(g), m.value]
+            if v is not None:
+                row.append(v.value)
+            groups[own, taken, *[tensor.dtype for tensor in row]].append(row)
+        for (own, taken, *_), rows in groups.items():
+            coefficients = coefficients_of(own, learning_rate, taken)
             # Without a norm there are no accumulators.
             params, grads, velocities, *rest = map(list, zip(*rows, strict=True))
             accumulators, norm = (rest[0], coefficients.norm) if rest else (None, None)
@@ -54,10 +63,3 @@ class Torch(AnyBackend):
 
 
 BACKEND = Torch()
-
-
-def _tensors(update: Update) -> list[Tensor]:
-    """θ, g, m and, in a norm, v."""
-    (theta, velocity, accumulator), g = update.arrays, update.gradient
-    g = g if isinstance(g, Tensor) else ops.convert_to_tensor(g)
-    return [theta.value, g, velocity.value] + ([] if accumulator is None else [accumulator.value])
