@@ -1,5 +1,6 @@
 """Processes that experiments and the demo start end with them, however they end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -94,3 +95,18 @@ def test_workers_end_with_the_demo(signal_number, tmp_path):
     assert len(children) == 1
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
+
+
+def test_worker_of_the_demo_ends_when_its_standard_input_does_though_its_output_is_read(tmp_path):
+    task = json.dumps({"epochs": 10**6, "seed": 0, "dtype": "float32"})
+    command = [sys.executable, "-m", "experiments.demo.worker", "torch", task, tmp_path]
+    root = Path(__file__).parents[2]
+    with (tmp_path / "output.txt").open("w") as output:
+        worker = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=output)
+    try:
+        assert _wait(lambda: (tmp_path / "output.txt").stat().st_size > 0)
+        worker.stdin.close()
+        assert worker.wait(60) == 1
+    finally:
+        worker.kill()
+        worker.wait()
