@@ -11,6 +11,7 @@ from indian_jax.innaprop import INNAprop, innaprop
 from indian_jax.phase import phase
 from indian_jax.schedules import logarithmic_decay, power_decay
 from indian_jax.transformation import INNA, INDIANState, indian, inna
+from indian_jax.until_accepted import until_accepted
 
 __all__ = [
     "INNA",
@@ -25,4 +26,5 @@ __all__ = [
     "phase",
     "power_decay",
     "trust_region",
+    "until_accepted",
 ]

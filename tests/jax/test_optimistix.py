@@ -7,7 +7,7 @@ import optax
 import optimistix
 import pytest
 
-from indian_jax import indian
+from indian_jax import indian, trust_region, until_accepted
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -71,3 +71,45 @@ def test_optimistix_takes_the_steps_of_a_plain_loop(run, relative_difference):
 def test_minimum_of_optimistix_is_differentiated_implicitly():
     jacobian = jax.jacobian(lambda minimum: minimum_of(minimum).value)(jnp.array([0.3, -0.5, 0.2]))
     np.testing.assert_allclose(jacobian, np.eye(3), atol=1e-8)
+
+
+def rosenbrock(theta, _):
+    return jnp.sum(100 * (theta[1:] - theta[:-1] ** 2) ** 2 + (1 - theta[:-1]) ** 2)
+
+
+@pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
+def test_optimistix_goes_on_after_a_rejected_step_of_the_trust_region(subproblem):
+    """Its test of convergence would take the zero update of a rejected step for the end."""
+    region = trust_region(norm=None, subproblem=subproblem, radius=1.0, expand_factor=2.0, max_iterations=10)
+    start = jnp.array([-1.2, 1.0, -0.5])
+
+    def solved(transformation):
+        solver = optimistix.OptaxMinimiser(transformation, rtol=1e-9, atol=1e-9)
+        return optimistix.minimise(rosenbrock, solver, start, max_steps=300)
+
+    alone, wrapped = solved(region), solved(until_accepted(region))
+    assert np.abs(alone.value - 1).max() > 0.1
+    assert wrapped.result == optimistix.RESULTS.successful
+    np.testing.assert_allclose(wrapped.value, 1.0, atol=1e-6)
+
+
+def test_trials_are_counted_and_limited():
+    tx = until_accepted(trust_region(norm=None, radius=1.0, max_radius=1e9, curvature="none"), max_trials=3)
+
+    def value_fn(theta):
+        return jnp.where(jnp.abs(theta) < 1e-3, theta, 1.0)
+
+    theta = jnp.array(0.0)
+    value, grad = jax.value_and_grad(value_fn)(theta)
+    updates, state = tx.update(grad, tx.init(theta), theta, value=value + 1e-9, grad=grad, value_fn=value_fn)
+    assert updates == 0
+    assert not state.report.accepted
+    assert state.report.backpropagations == 3
+    assert state.report.radius == pytest.approx(1.5**-3)
+
+
+def test_bad_input_of_until_accepted():
+    with pytest.raises(ValueError, match="max_trials must be an integer >= 1, got 0"):
+        until_accepted(trust_region(), max_trials=0)
+    with pytest.raises(TypeError, match="state must be a TrustRegionState"):
+        until_accepted(trust_region()).update(jnp.ones(2), optax.EmptyState(), jnp.ones(2))
