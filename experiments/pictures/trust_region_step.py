@@ -42,8 +42,10 @@ class Panel(NamedTuple):
 
     def step(self, method: str, iterations: int) -> Step:
         """What a method has found after so many iterations at most."""
-        chosen = check(DEFAULTS._replace(norm=None, subproblem=method, max_iterations=iterations, tolerance=TOLERANCE))
-        return solve(self.gradient, self.hessian.__matmul__, self.diagonal, RADIUS, 1.0, chosen)
+        settings = check(
+            DEFAULTS._replace(norm=None, subproblem=method, max_iterations=iterations, tolerance=TOLERANCE)
+        )
+        return solve(self.gradient, self.hessian.__matmul__, self.diagonal, RADIUS, 1.0, settings)
 
     def described(self) -> dict[str, Any]:
         """As JSON holds it."""
