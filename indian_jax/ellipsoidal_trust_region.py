@@ -140,7 +140,7 @@ def trust_region(
         >>> state = tx.init(params)
         >>> for _ in range(3):
         ...     params, state = step(params, state, jnp.ones(2))
-        >>> bool(state.report.accepted), int(optax.tree.get(state, "backpropagations"))
+        >>> bool(state.report.accepted), int(state.report.backpropagations)
         (True, 6)
     """
     settings = _checked(
@@ -252,7 +252,9 @@ def _in_dtype(settings: Settings, dtype: Any) -> Settings:
 
 def _scalar_dtype(params: optax.Params) -> Any:
     """The dtype of radius, norms and losses: float64 if a parameter is."""
-    dtypes = {jax.tree_util.keystr(path): jnp.result_type(leaf) for path, leaf in jax.tree.leaves_with_path(params)}
+    dtypes = {
+        jax.tree_util.keystr(path): jnp.result_type(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
     for path, dtype in dtypes.items():
         if dtype not in (jnp.float32, jnp.float64):
             raise TypeError(
@@ -277,7 +279,7 @@ def _checked_trees(
         check_shape(f"grad{jax.tree_util.keystr(path)}", jnp.shape(gradient), param.shape)
         return jnp.asarray(gradient, param.dtype)
 
-    return params, jax.tree.map_with_path(like, grad, params)
+    return params, jax.tree_util.tree_map_with_path(like, grad, params)
 
 
 def _accumulated(

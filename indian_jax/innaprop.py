@@ -60,7 +60,7 @@ def innaprop(
         >>> tx = innaprop(learning_rate=1e-3)
         >>> params = jnp.array([1.0, 2.0])
         >>> updates, state = tx.update(2 * params, tx.init(params), params)
-        >>> optax.tree.get(state, "accumulator").shape
+        >>> optax.tree_utils.tree_get(state, "accumulator").shape
         (2,)
     """
     return indian(

@@ -47,7 +47,7 @@ def phase(
     """
     alpha = scalar("alpha", alpha, RANGES["alpha"])
     beta = scalar("beta", beta, RANGES["beta"])
-    found = [value for _, value in optax.tree.get_all_with_path(state, INDIANState.__name__)]
+    found = [value for _, value in optax.tree_utils.tree_get_all_with_path(state, INDIANState.__name__)]
     if len(found) != 1:
         raise ValueError(f"state must hold one state of indian, got {len(found)} in {jax.tree.structure(state)}")
     velocity = found[0].velocity
@@ -72,7 +72,7 @@ def phase(
             f"params must have the structure of those that state was made for, {jax.tree.structure(velocity)}, "
             f"got {jax.tree.structure(params)}; {first_difference(params, unmasked)}"
         ) from error
-    return jax.tree.map_with_path(leaf_phase, velocity, params, is_leaf=_is_masked)
+    return jax.tree_util.tree_map_with_path(leaf_phase, velocity, params, is_leaf=_is_masked)
 
 
 def _is_masked(node: Any) -> bool:

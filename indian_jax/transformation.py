@@ -162,7 +162,7 @@ def indian(
         def step(path: Any, *leaf: Any) -> LeafStep:
             return step_leaf(path, Leaf(*leaf), step_in, norm_in)
 
-        steps = jax.tree.map_with_path(step, *trees, is_leaf=is_none)
+        steps = jax.tree_util.tree_map_with_path(step, *trees, is_leaf=is_none)
         return jax.tree.map(lambda step: step.displacement, steps), INDIANState(
             count=count,
             velocity=jax.tree.map(lambda step: step.velocity, steps),

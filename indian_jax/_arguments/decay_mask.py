@@ -44,7 +44,7 @@ def decay_mask(mask: Mask | None, params: optax.Params) -> Any:
         mask = mask(params)
         check_mask(mask)
     try:
-        return jax.tree.broadcast(mask, params, is_leaf=is_none)
+        return jax.tree.map(lambda decays, below: jax.tree.map(lambda _: decays, below, is_leaf=is_none), mask, params)
     except ValueError as error:
         raise ValueError(
             f"mask must have the structure of the parameters, {jax.tree.structure(params)}, or a prefix of it, "

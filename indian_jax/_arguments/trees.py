@@ -41,7 +41,9 @@ def first_difference(tree: Any, expected: Any) -> str:
 
 
 def _paths(tree: Any) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree, is_leaf=is_none)}
+    return {
+        jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_none)
+    }
 
 
 def is_none(node: Any) -> bool:
