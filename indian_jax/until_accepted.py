@@ -18,7 +18,7 @@ def until_accepted(
     """Make each update of a trust region an accepted step, if one of its trials is.
 
     A rejected step of `trust_region` is an update of zeros, with a smaller radius in the state. A solver that stops
-    once the updates are small takes it for convergence; `optimistix.OptaxMinimiser` does. Within one update of this
+    once the updates are small takes it for convergence; ``optimistix.OptaxMinimiser`` does. Within one update of this
     transformation, a rejected step is sought again in the smaller ellipsoid, at the same parameters and with the same
     gradient. So an update is zero only at a minimum, as far as the loss is known, or after ``max_trials`` rejections.
 

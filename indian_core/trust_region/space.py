@@ -21,7 +21,7 @@ class VectorSpace(Protocol):
 
     @property
     def xp(self) -> Any:
-        """Namespace of the scalars and of small arrays of them: `numpy`, `jax.numpy`, `keras.ops`.
+        """The namespace of the scalars and of small arrays of them, such as `numpy`, `jax.numpy` or `keras.ops`.
 
         With `numpy`, scalars may be Python numbers.
         """

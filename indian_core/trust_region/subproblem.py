@@ -22,7 +22,7 @@ def solve(problem: Problem, space: VectorSpace, subproblem: str) -> Solution:
     Args:
         problem: The problem; without a product, the solution is the first-order step.
         space: The vectors.
-        subproblem: A key of `SUBPROBLEMS`.
+        subproblem: A key of ``SUBPROBLEMS``.
 
     Raises:
         KeyError: There is no solver of that name.
