@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import keras
 
-from indian_core.hyperparameters import MOMENTUM, POSITIVE, RANGES, check_flag, check_number, check_shape
+from indian_core.hyperparameters import MOMENTUM, POSITIVE, RANGES, check_flag, check_number
 
-__all__ = ["check_gradient_shape", "checked", "checked_floating_dtype", "checked_learning_rate"]
+__all__ = ["checked", "checked_floating_dtype", "checked_learning_rate"]
 
 _NUMBERS: Final = {
     "weight_decay": RANGES["weight_decay"],
@@ -83,29 +83,6 @@ def checked_floating_dtype(name: str, value: Any) -> str | None:
     if dtype not in _FLOATING:
         raise TypeError(f"{name} must be a floating dtype of 16 bits or more, or None, got {value!r}")
     return str(dtype)
-
-
-def check_gradient_shape(gradient: Any, variable: Any) -> None:
-    """Raise an error if a gradient is known to have another shape than its variable: arithmetic would broadcast it.
-
-    Args:
-        gradient: A tensor or an array of any kind; None passes.
-        variable: A variable of Keras, or on TensorFlow of TensorFlow.
-
-    Raises:
-        ValueError: The shapes differ.
-
-    Example:
-        >>> check_gradient_shape(np.ones(1), keras.Variable([1.0, 2.0], name="weights"))
-        Traceback (most recent call last):
-        ...
-        ValueError: the gradient of weights must be of shape (2,), got an array of shape (1,)
-    """
-    shape = getattr(gradient, "shape", None)
-    if shape is None or getattr(shape, "rank", 0) is None or shape == variable.shape:
-        return
-    # A size that TensorFlow learns only when the graph runs is None here.
-    check_shape(f"the gradient of {getattr(variable, 'path', variable.name)}", shape, variable.shape)
 
 
 def _value(name: str, value: Any) -> float:

@@ -15,8 +15,9 @@ from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
 from indian_tf._step.dtypes import at_least_float32
 from indian_tf._step.sharing import OneStep, Sharing
-from indian_tf.arguments import check_gradient_shape, checked, checked_floating_dtype, checked_learning_rate
+from indian_tf.arguments import checked, checked_floating_dtype, checked_learning_rate
 from indian_tf.config import check_keys
+from indian_tf.gradients import checked_gradient
 from indian_tf.saved_exemptions import SavedExemptions
 
 __all__ = ["INDIAN", "INNA"]
@@ -165,13 +166,35 @@ class INDIAN(SavedExemptions):
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Take one step of each variable, as every Keras optimizer does.
 
+        A gradient may have another dtype than its variable.
+
         Raises:
-            ValueError: A gradient does not have its variable's shape; no variable has changed.
+            TypeError: A gradient is no tensor of real numbers.
+            ValueError: A gradient does not have its variable's shape, or there are more or fewer gradients than
+                variables. In each case nothing has changed.
         """
+        grads = list(grads)
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        for gradient, variable in zip(grads, variables, strict=False):
-            check_gradient_shape(gradient, variable)
-        super().apply(grads, None if trainable_variables is None else variables)
+        if not grads or (trainable_variables is None and not self.built):
+            super().apply(grads)
+            return
+        if len(grads) != len(variables):
+            raise ValueError(f"grads must be one for each of the {len(variables)} variables, got {len(grads)}")
+        pairs = zip(grads, variables, strict=True)
+        grads = [None if gradient is None else self._checked(gradient, variable) for gradient, variable in pairs]
+        if not self.built:
+            self.build(variables)
+        with _BACKEND.all_or_nothing([*variables, *self.variables]):
+            super().apply(grads, None if trainable_variables is None else variables)
+
+    def _checked(self, gradient: Any, variable: Any) -> Any:
+        """A gradient as Keras can work with it."""
+        tensor = _BACKEND.dense(checked_gradient(gradient, variable))
+        # Keras adds up gradients and accumulators, and norms of gradients, as they are, and divides by a scale.
+        together = self.gradient_accumulation_steps or self.global_clipnorm
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        own = keras.backend.standardize_dtype(tensor.dtype)
+        return ops.cast(tensor, dtype) if own != dtype and (together or "int" in own) else tensor
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take one step of one variable.
@@ -189,7 +212,7 @@ class INDIAN(SavedExemptions):
 
         Raises:
             KeyError: The optimizer was not built with the variable.
-            ValueError: The gradient does not have the variable's shape.
+            TypeError, ValueError: As `apply`.
 
         Example:
             >>> import keras
@@ -204,7 +227,7 @@ class INDIAN(SavedExemptions):
         index = self._get_variable_index(variable)
         step = self._sharing.find(learning_rate)
         if step is None:
-            check_gradient_shape(gradient, variable)
+            gradient = _BACKEND.dense(checked_gradient(gradient, variable))
             step = OneStep(learning_rate, self._steps[index], _BACKEND)
         (settings,) = self._settings([index])
         arrays = Arrays(variable, self._velocities[index], self._accumulators[index])

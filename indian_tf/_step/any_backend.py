@@ -1,7 +1,8 @@
 """A step of one variable in Keras' own operations, and what a backend may replace."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -45,6 +46,16 @@ class AnyBackend:
     def read(self, variable: Any, dtype: str) -> Any:
         """The present value of a variable or tensor, perhaps a sparse one, as a dense tensor of a dtype."""
         return ops.cast(ops.convert_to_tensor(variable), dtype)
+
+    def dense(self, gradient: Any) -> Any:
+        """A gradient as operations on many tensors take it."""
+        return gradient
+
+    @contextmanager
+    def all_or_nothing(self, variables: Sequence[Any]) -> Iterator[None]:
+        """In the context, an error puts variables back to their values, where that costs no copy of them."""
+        del variables
+        yield
 
     def is_recorded(self, value: Any) -> bool:
         """Whether operations on this tensor are recorded, perhaps for XLA, rather than run."""

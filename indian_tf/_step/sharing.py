@@ -4,9 +4,10 @@ Without a compiler every operation on a number takes time, so one operation on a
 variables.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Never
 
 import keras
 from keras import ops
@@ -49,8 +50,12 @@ class OneStep:
     def _of_all(self, compute: Compute, dtype: str, settings: Settings) -> tuple[Any, list[Any]]:
         key = (compute, dtype, settings)
         if key not in self._computed:
+            given = ops.convert_to_tensor(self.learning_rate, dtype)
+            if len(given.shape) > 0:
+                # A vector would be taken for one rate for each variable.
+                given = ops.reshape(given, ()) if math.prod(given.shape) == 1 else _refuse(given)
             # Read now: TensorFlow would read the variable again wherever a coefficient is used.
-            learning_rate = self._backend.read(ops.convert_to_tensor(self.learning_rate, dtype), dtype)
+            learning_rate = self._backend.read(given, dtype)
             vectors = compute(settings, learning_rate, ops.cast(self._steps, dtype))
             self._computed[key] = vectors, [_split(c) for c in keras.tree.flatten(vectors)]
         return self._computed[key]
@@ -85,6 +90,11 @@ class Sharing:
     def find(self, learning_rate: Any) -> OneStep | None:
         """The shared step with this learning rate, or None."""
         return self._steps.get(id(learning_rate))
+
+
+def _refuse(learning_rate: Any) -> Never:
+    shape = tuple(learning_rate.shape)
+    raise ValueError(f"learning_rate must be a single number, got an array of shape {shape}")
 
 
 def _split(coefficient: Any) -> Any:

@@ -20,6 +20,10 @@ class Torch(AnyBackend):
 
     updates_many = True
 
+    def dense(self, gradient: Any) -> Any:
+        """A gradient, perhaps a sparse one, as the dense tensor that it stands for, on Keras' device."""
+        return ops.convert_to_tensor(gradient if gradient.layout == torch.strided else gradient.to_dense())
+
     @torch.no_grad()
     def update(self, arrays: Arrays, gradient: Any, coefficients: CoefficientsOfVariable) -> None:
         """Take one step of one variable in place; see `AnyBackend.update`."""

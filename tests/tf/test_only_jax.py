@@ -89,3 +89,23 @@ def test_a_compiled_step_needs_no_copy_of_the_parameters(weight_decay, norm):
 
     memory = step.lower(values, state, values).compile().memory_analysis()
     assert memory.temp_size_in_bytes < values[0].nbytes / 10
+
+
+@pytest.mark.parametrize("norm", [None, "rmsprop"])
+def test_an_error_at_a_number_that_is_none_changes_nothing(norm):
+    """It comes up in the update of the second variable, after that of the first one, and in the first step, too."""
+    optimizer = INDIAN(norm=norm, beta=0.3, initial_speed=1.0)
+    variables = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
+    optimizer.build(variables)
+    for _ in range(2):
+        before = [np.asarray(v.value).copy() for v in variables + optimizer.variables]
+        jax.config.update("jax_debug_nans", True)
+        try:
+            with pytest.raises(FloatingPointError):
+                optimizer.apply([jnp.ones(2), jnp.asarray(np.array([np.nan]))], variables)
+        finally:
+            jax.config.update("jax_debug_nans", False)
+        for variable, old in zip(variables + optimizer.variables, before, strict=True):
+            np.testing.assert_array_equal(np.asarray(variable.value), old)
+        optimizer.apply([jnp.ones(2), jnp.ones(1)], variables)
+    assert int(optimizer.iterations) == 2

@@ -66,3 +66,16 @@ def test_stateless_steps_outside_no_grad_leave_no_graph_behind(options):
 
 def test_a_parameter_of_torch_is_accepted_as_a_hyperparameter():
     assert INDIAN(alpha=torch.nn.Parameter(torch.tensor(0.5))).alpha == 0.5
+
+
+def test_a_sparse_gradient_is_the_dense_one_that_it_stands_for():
+    dense = torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64)
+    values = []
+    for gradient in (dense, dense.to_sparse()):
+        variables = [keras.Variable(np.ones(2), dtype="float64"), keras.Variable(np.ones((2, 2)), dtype="float64")]
+        optimizer = INDIAN(learning_rate=0.1)
+        for _ in range(2):
+            optimizer.apply([torch.ones(2, dtype=torch.float64), gradient], variables)
+        values.append([variable.numpy() for variable in variables])
+    np.testing.assert_array_equal(values[0][0], values[1][0])
+    np.testing.assert_array_equal(values[0][1], values[1][1])
