@@ -3,14 +3,16 @@
 Keras itself accepts many wrong ones. The ranges are those that Keras documents.
 """
 
+import difflib
 import numbers
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import keras
 
 from indian_core.hyperparameters import MOMENTUM, POSITIVE, RANGES, check_flag, check_number
 
-__all__ = ["checked", "checked_floating_dtype", "checked_learning_rate"]
+__all__ = ["check_names", "checked", "checked_floating_dtype", "checked_learning_rate"]
 
 _NUMBERS: Final = {
     "weight_decay": RANGES["weight_decay"],
@@ -21,6 +23,40 @@ _NUMBERS: Final = {
 }
 _FLOATING: Final = frozenset({"float16", "bfloat16", "float32", "float64"})
 _SMALLEST: Final = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
+_FOREIGN: Final = frozenset(
+    {"amsgrad", "beta_1", "beta_2", "betas", "centered", "eps", "epsilon", "momentum", "nesterov", "rho"}
+)
+"""Arguments of Adam, RMSprop and SGD, in Keras or in PyTorch."""
+
+
+def check_names(of: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise an error if one of the names is not that of an argument, and say which one may be meant.
+
+    Args:
+        of: Name of the class.
+        names: To be checked.
+        known: The names of the arguments of the class.
+
+    Raises:
+        TypeError: A name is not known.
+
+    Example:
+        >>> check_names("INNAprop", ["weight_deacy"], ["learning_rate", "weight_decay"])
+        Traceback (most recent call last):
+        ...
+        TypeError: INNAprop has no weight_deacy (did you mean weight_decay?)
+    """
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return
+    message = f"{of} has no {', '.join(unknown)}"
+    near = [match for name in unknown if name not in _FOREIGN for match in difflib.get_close_matches(name, known, 1)]
+    if near:
+        message += f" (did you mean {', '.join(near)}?)"
+    if not _FOREIGN.isdisjoint(unknown) and "norm_decay" in known:
+        message += f": other optimizers have; {of} has norm_decay and norm_epsilon"
+        message += ", and alpha and beta in place of a momentum" if "alpha" in known else ""
+    raise TypeError(message)
 
 
 def checked(*, use_ema: Any, ema_momentum: Any, **optional: Any) -> dict[str, Any]:

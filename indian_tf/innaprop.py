@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
+from indian_tf.naming import unique_name
 from indian_tf.optimizer import INDIAN
 
 __all__ = ["INNAprop"]
@@ -24,7 +25,7 @@ class INNAprop(INDIAN):
         weight_decay: Decay rate λ >= 0, as in `INDIAN`; None means 0.
         norm_decay: σ in [0, 1), of the running mean of squared gradients.
         norm_epsilon: ε >= 0.
-        name: Name of the optimizer.
+        name: Name of the optimizer; None: ``"innaprop"``, ``"innaprop_1"`` and so on.
         **kwargs: What `INDIAN` takes besides: norm_dtype, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
             ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps.
 
@@ -51,9 +52,16 @@ class INNAprop(INDIAN):
         weight_decay: float | None = INNAPROP_DEFAULTS.weight_decay,
         norm_decay: float = INNAPROP_DEFAULTS.norm_decay,
         norm_epsilon: float = INNAPROP_DEFAULTS.norm_epsilon,
-        name: str = "innaprop",
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        for fixed in self._fixed:
+            if fixed in kwargs:
+                value = getattr(INNAPROP_DEFAULTS, fixed)
+                raise TypeError(f"{type(self).__name__} has no {fixed}: it sets it itself, to {value!r}")
+        if name is None and type(self) is INNAprop:
+            # Keras would make inn_aprop of it.
+            name = unique_name("innaprop")
         super().__init__(
             learning_rate,
             alpha,

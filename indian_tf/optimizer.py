@@ -15,8 +15,7 @@ from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
 from indian_tf._step.dtypes import at_least_float32
 from indian_tf._step.sharing import OneStep, Sharing
-from indian_tf.arguments import checked, checked_floating_dtype, checked_learning_rate
-from indian_tf.config import check_keys
+from indian_tf.arguments import check_names, checked, checked_floating_dtype, checked_learning_rate
 from indian_tf.gradients import checked_gradient
 from indian_tf.saved_exemptions import SavedExemptions
 
@@ -76,11 +75,11 @@ class INDIAN(SavedExemptions):
             training.
         loss_scale_factor: If set, the loss is scaled by it and the gradients by its inverse.
         gradient_accumulation_steps: If set, the gradients of so many steps, >= 2, are averaged into one update.
-        name: Name of the optimizer.
-        **kwargs: Passed to `keras.optimizers.Optimizer`.
+        name: Name of the optimizer; None: that of the class, with a number behind it from the second one on.
+        **kwargs: ``decay`` alone, which Keras ignores with a warning.
 
     Raises:
-        TypeError: An argument is of the wrong type, such as a hyperparameter that is not a number.
+        TypeError: An argument is unknown, or of the wrong type, such as a hyperparameter that is not a number.
         ValueError: An argument is out of its range.
 
     Example:
@@ -115,9 +114,13 @@ class INDIAN(SavedExemptions):
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
-        name: str = "indian",
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        arguments = inspect.signature(INDIAN).parameters
+        known = [argument for argument in arguments if argument not in ("kwargs", *self._fixed)]
+        # Keras still takes that one, and says in a warning that it ignores it.
+        check_names(type(self).__name__, [argument for argument in kwargs if argument != "decay"], known)
         own = check(
             alpha=alpha, beta=beta, initial_speed=initial_speed, norm_decay=norm_decay, norm_epsilon=norm_epsilon
         )
@@ -313,18 +316,6 @@ class INDIAN(SavedExemptions):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, and the exemptions from weight decay if there are any."""
         return super().get_config() | {name: getattr(self, name) for name in _OWN if name not in self._fixed}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """The optimizer of a config. An empty config, which Keras makes of a name, stands for the defaults.
-
-        Raises:
-            ValueError: A key is missing or unknown.
-        """
-        if config:
-            arguments = inspect.signature(INDIAN).parameters
-            check_keys(cls.__name__, config, [name for name in arguments if name not in ("kwargs", *cls._fixed)])
-        return super().from_config(config, custom_objects)
 
 
 INNA = INDIAN

@@ -6,8 +6,6 @@ from typing import Any
 
 import keras
 
-from indian_tf.config import check_keys
-
 __all__ = ["SavedExemptions"]
 
 _KEY = "exclude_from_weight_decay"
@@ -86,7 +84,8 @@ def _check_exemptions(of: str, exempt: Any) -> None:
     part = f"{_KEY} in the config of {of}"
     if not isinstance(exempt, Mapping):
         raise ValueError(f"{part} must be a dict with the keys {', '.join(_LISTS)}, got {exempt!r}")
-    check_keys(_KEY, exempt, _LISTS)
+    if missing := [name for name in _LISTS if name not in exempt]:
+        raise ValueError(f"{part} must have the keys {', '.join(_LISTS)}; it has no {', no '.join(missing)}")
     if unknown := [str(key) for key in exempt if key not in _LISTS]:
         raise ValueError(f"{part} must have the keys {', '.join(_LISTS)} alone; it also has {', '.join(unknown)}")
     for name in _LISTS:

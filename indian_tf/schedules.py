@@ -11,7 +11,6 @@ from keras import ops
 from indian_core import schedules
 from indian_core.hyperparameters import NON_NEGATIVE, check_number, check_whole_number
 from indian_tf._step.dtypes import at_least_float32
-from indian_tf.config import check_keys
 
 __all__ = ["LogarithmicDecay", "PowerDecay"]
 
@@ -60,17 +59,6 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
             "name": self.name,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PowerDecay":
-        """The schedule of a config.
-
-        Raises:
-            TypeError: A key is unknown.
-            ValueError: A key is missing.
-        """
-        check_keys(cls.__name__, config, ("initial_learning_rate", "power", "warmup_steps", "name"))
-        return cls(**config)
-
 
 @keras.saving.register_keras_serializable(package="indian")
 class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -109,17 +97,6 @@ class LogarithmicDecay(keras.optimizers.schedules.LearningRateSchedule):
             "power": self.schedule.power,
             "name": self.name,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LogarithmicDecay":
-        """The schedule of a config.
-
-        Raises:
-            TypeError: A key is unknown.
-            ValueError: A key is missing.
-        """
-        check_keys(cls.__name__, config, ("initial_learning_rate", "power", "name"))
-        return cls(**config)
 
 
 def _as_float(step: Any) -> Any:

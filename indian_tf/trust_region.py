@@ -1,5 +1,6 @@
 """The ellipsoidal trust region as a Keras 3 optimizer, on the TensorFlow backend."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.subproblem import solve
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
+from indian_tf.arguments import check_names
 
 __all__ = ["TrustRegion"]
 
@@ -64,7 +66,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         max_iterations: Iterations of the subproblem at most, >= 1.
         norm_decay: σ of RMSProp, in [0, 1).
         norm_epsilon: ε > 0 of the norm.
-        name: Name of the optimizer.
+        name: Name of the optimizer; None: ``"trust_region"``, ``"trust_region_1"`` and so on.
 
     Raises:
         TypeError: A hyperparameter is of the wrong type.
@@ -98,7 +100,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         max_iterations: int = DEFAULTS.max_iterations,
         norm_decay: float = DEFAULTS.norm_decay,
         norm_epsilon: float = DEFAULTS.norm_epsilon,
-        name: str = "trust_region",
+        name: str | None = None,
     ) -> None:
         given = Settings(
             norm=norm,
@@ -247,3 +249,14 @@ class TrustRegion(keras.optimizers.Optimizer):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
         return {"name": self.name, **self.settings._asdict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The optimizer of a config; what the config leaves out has the default of the constructor.
+
+        Raises:
+            TypeError: A key is unknown.
+        """
+        known = {**inspect.signature(TrustRegion).parameters, **inspect.signature(cls).parameters}
+        check_names(cls.__name__, config, known)
+        return super().from_config(config, custom_objects)

@@ -116,7 +116,7 @@ def test_optimizers_are_found_by_name(name, cls):
     assert INNA is INDIAN
     optimizer = keras.optimizers.get(name)
     assert type(optimizer) is cls
-    assert optimizer.get_config() == cls().get_config()
+    assert optimizer.get_config() == cls(name=optimizer.name).get_config()
     config = keras.optimizers.serialize(cls(alpha=0.75)) | {"class_name": name}
     assert keras.optimizers.get(config).alpha == 0.75
 
@@ -159,14 +159,10 @@ def test_optimizers_can_be_pickled_and_copied():
 
 
 @pytest.mark.parametrize("new", [INDIAN, INNAprop, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)])
-def test_unknown_and_missing_keys_in_a_config_are_refused_by_name(new):
+def test_an_unknown_key_in_a_config_is_refused_by_name(new):
     cls, config = type(new()), new().get_config()
-    with pytest.raises((TypeError, ValueError), match="gamma"):
+    with pytest.raises(TypeError, match="gamma"):
         cls.from_config(config | {"gamma": 0.1})
-    for missing in config:
-        incomplete = {name: value for name, value in config.items() if name != missing}
-        with pytest.raises(ValueError, match=f"the config of {cls.__name__} must have .* it has no {missing}$"):
-            cls.from_config(incomplete)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +185,7 @@ def test_wrong_exemptions_in_a_config_are_refused(exempt, told):
 
 
 def test_an_empty_config_is_that_of_the_defaults():
-    assert INDIAN.from_config({}).get_config() == INDIAN().get_config()
+    assert INDIAN.from_config({}).get_config() | {"name": "mine"} == INDIAN(name="mine").get_config()
 
 
 def test_a_wrong_value_in_a_config_is_refused():
