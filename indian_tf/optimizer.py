@@ -18,6 +18,7 @@ from indian_tf._step.sharing import OneStep, Sharing
 from indian_tf.arguments import check_names, checked, checked_floating_dtype, checked_learning_rate
 from indian_tf.gradients import checked_gradient
 from indian_tf.saved_exemptions import SavedExemptions
+from indian_tf.saved_state import check_fit, load_own_variables
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -316,6 +317,19 @@ class INDIAN(SavedExemptions):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, and the exemptions from weight decay if there are any."""
         return super().get_config() | {name: getattr(self, name) for name in _OWN if name not in self._fixed}
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the state from a store of Keras, or warn that it is another's and load nothing."""
+        load_own_variables(self, super().load_own_variables, store)
+
+    def set_weights(self, weights: Any) -> None:
+        """Set the state; see `keras.optimizers.Optimizer`.
+
+        Raises:
+            ValueError: The arrays are not as many as those of the state, or not of their shapes; none has changed.
+        """
+        check_fit(self, weights)
+        super().set_weights(weights)
 
 
 INNA = INDIAN

@@ -18,6 +18,7 @@ from indian_core.trust_region.subproblem import solve
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
 from indian_tf.arguments import check_names
+from indian_tf.saved_state import check_fit, load_own_variables
 
 __all__ = ["TrustRegion"]
 
@@ -245,6 +246,19 @@ class TrustRegion(keras.optimizers.Optimizer):
             "TrustRegion needs the loss as a function, not gradients: call minimize(loss_fn, variables), "
             "or compile and fit an indian_tf.TrustRegionModel"
         )
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the state from a store of Keras, or warn that it is another's and load nothing."""
+        load_own_variables(self, super().load_own_variables, store)
+
+    def set_weights(self, weights: Any) -> None:
+        """Set the state; see `keras.optimizers.Optimizer`.
+
+        Raises:
+            ValueError: The arrays are not as many as those of the state, or not of their shapes; none has changed.
+        """
+        check_fit(self, weights)
+        super().set_weights(weights)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor."""
