@@ -1,6 +1,7 @@
 """The ellipsoidal trust region as a Keras 3 optimizer, on the TensorFlow backend."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from indian_core.trust_region import DEFAULTS, Report, Settings, check
 from indian_core.trust_region.problem import Problem
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import report_of_step
+from indian_core.trust_region.stall import StallWatch
 from indian_core.trust_region.subproblem import solve
+from indian_tf._step.tensorflow import is_compiled
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
 from indian_tf.arguments import check_names
@@ -121,6 +124,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         settings = check(given)
         super().__init__(learning_rate=1.0, name=name)
         self.settings = settings
+        self._watch = StallWatch("loss_fn")
 
     def build(self, variables: Sequence[Any]) -> None:
         """Create the radius, the counts and, in a norm, the accumulator of each variable.
@@ -156,6 +160,10 @@ class TrustRegion(keras.optimizers.Optimizer):
         """Take one step, or find that the radius has to shrink.
 
         In a ``tf.function`` it is compiled, which is much faster.
+
+        If ``loss_fn`` is not the same function at the variables and at the trial point, or does not depend on the step,
+        no step helps, and the radius shrinks. One `UserWarning` says so, at most once for each optimizer. In a step
+        that XLA compiles nothing looks for this.
 
         Args:
             loss_fn: Evaluates the model and returns the loss, a tensor of one element; with
@@ -224,7 +232,18 @@ class TrustRegion(keras.optimizers.Optimizer):
         self.iterations.assign_add(1)
         self.accepted_steps.assign_add(tf.cast(accepted, tf.int32))
         self.backpropagations.assign(report.backpropagations)
-        return Report(*map(tf.convert_to_tensor, report))
+        report = Report(*map(tf.convert_to_tensor, report))
+        if tf.executing_eagerly():
+            self._see(*report)
+        elif not is_compiled():
+            tf.numpy_function(self._see, report, [])
+        return report
+
+    def _see(self, *report: Any) -> None:
+        """Show what the reports so far say is wrong with the loss function."""
+        message = self._watch.see(Report(*map(float, report)))
+        if message is not None:
+            warnings.warn(message, stacklevel=3)
 
     def _ellipsoid(self, gradient: Any, values: Sequence[Any], accumulators: Sequence[Any]) -> tuple[Any, Any]:
         """The norm's accumulator with this gradient taken in, as a vector, and A."""

@@ -17,7 +17,7 @@ from indian_tf._step.any_backend import AnyBackend, Arrays
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
 
-__all__ = ["BACKEND", "Accumulation", "Rates", "TensorFlow", "rates"]
+__all__ = ["BACKEND", "Accumulation", "Rates", "TensorFlow", "is_compiled", "rates"]
 
 
 class TensorFlow(AnyBackend):
@@ -128,10 +128,11 @@ def _is(value: Any, number: int) -> bool:
 def _has_operations(arrays: Arrays) -> bool:
     """Whether TensorFlow has the operations for these arrays, and no compiler would do better."""
     (dtype, *others) = set(arrays.dtypes())
-    return not others and dtype in ("float32", "float64") and not _is_compiled()
+    return not others and dtype in ("float32", "float64") and not is_compiled()
 
 
-def _is_compiled() -> bool:
+def is_compiled() -> bool:
+    """Whether operations are recorded for XLA."""
     return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
