@@ -1,0 +1,155 @@
+"""Random sequences of what users do, held to two laws.
+
+An error changes nothing; and otherwise the trajectory of each variable is that of the phase form.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from indian_core.reference import PhaseForm
+from indian_tf import INDIAN, INNAprop
+
+pytestmark = [
+    pytest.mark.usefixtures("float64"),
+    pytest.mark.filterwarnings("ignore:Gradients do not exist for variables"),
+]
+
+SHAPES = [(2,), (2, 1), (), (3,)]
+KINDS = {
+    "INDIAN": (INDIAN, {"norm": None, "initial_speed": 1.0, "weight_decay": 0.0}),
+    "decay": (INDIAN, {"norm": None, "initial_speed": 0.5, "weight_decay": 0.2}),
+    "INNAprop": (INNAprop, {"norm": "rmsprop", "initial_speed": None, "weight_decay": 0.1}),
+    "adagrad": (INDIAN, {"norm": "adagrad", "initial_speed": None, "weight_decay": 0.1}),
+}
+OWN = {"alpha": 0.6, "beta": 0.4, "norm_decay": 0.9, "norm_epsilon": 1e-3}
+
+
+class World:
+    """An optimizer with its variables, beside the phase form of each variable."""
+
+    def __init__(self, kind, generator, tensor):
+        self.generator, self.tensor = generator, tensor
+        cls, options = KINDS[kind]
+        fixed = {"norm", "initial_speed"} if cls is INNAprop else set()
+        given = {name: value for name, value in (options | OWN).items() if name not in fixed}
+        self.optimizer = cls(learning_rate=0.1, **given)
+        self.exempt = set(generator.choice(len(SHAPES), size=generator.integers(0, 3), replace=False).tolist())
+        self.variables = self._new_variables([generator.normal(size=shape) for shape in SHAPES])
+        rates = [0.0 if k in self.exempt else options["weight_decay"] for k in range(len(SHAPES))]
+        self.forms = [
+            PhaseForm(variable.numpy(), **(options | OWN | {"weight_decay": rate}))
+            for variable, rate in zip(self.variables, rates, strict=True)
+        ]
+        self._exempt()
+
+    def _new_variables(self, values):
+        return [keras.Variable(value, dtype="float64", name=f"v{k}") for k, value in enumerate(values)]
+
+    def _exempt(self):
+        if self.exempt:
+            self.optimizer.exclude_from_weight_decay(var_list=[self.variables[k] for k in self.exempt])
+        self.optimizer.build(self.variables)
+
+    def gradients(self):
+        return [self.generator.normal(size=shape) for shape in SHAPES]
+
+    def snapshot(self):
+        return [np.array(variable.numpy()) for variable in self.variables + self.optimizer.variables]
+
+    def step(self):
+        """Of all variables, or of some, in any order, the rest without a gradient or not named at all."""
+        chosen = self.generator.permutation(len(SHAPES))[: self.generator.integers(1, len(SHAPES) + 1)].tolist()
+        gradients = self.gradients()
+        if self.generator.random() < 0.5:
+            self.optimizer.apply([self.tensor(gradients[k]) for k in chosen], [self.variables[k] for k in chosen])
+        else:
+            given = [self.tensor(g) if k in chosen else None for k, g in enumerate(gradients)]
+            self.optimizer.apply(given, self.variables)
+        for k in chosen:
+            self.forms[k].step(gradients[k], float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)))
+
+    def step_of_one(self):
+        k, rate = int(self.generator.integers(len(SHAPES))), float(self.generator.uniform(0.01, 0.2))
+        gradient = self.gradients()[k]
+        self.optimizer.update_step(self.tensor(gradient), self.variables[k], rate)
+        self.forms[k].step(gradient, rate)
+
+    def another_learning_rate(self):
+        self.optimizer.learning_rate = float(self.generator.uniform(0.01, 0.2))
+
+    def error(self):
+        """One gradient is of another shape, or none at all; or there is one too few."""
+        gradients = [self.tensor(gradient) for gradient in self.gradients()]
+        k = int(self.generator.integers(len(SHAPES)))
+        wrong = [self.tensor(np.ones(5)), "gradient", object(), [1.0] * 7]
+        gradients[k] = wrong[int(self.generator.integers(len(wrong)))]
+        before = self.snapshot()
+        with pytest.raises((TypeError, ValueError), match=f"the gradient of v{k} must be"):
+            self.optimizer.apply(gradients, self.variables)
+        with pytest.raises(ValueError, match="grads must be one for each"):
+            self.optimizer.apply(gradients[:-1], self.variables)
+        for value, old in zip(self.snapshot(), before, strict=True):
+            np.testing.assert_array_equal(value, old)
+
+    def not_finite(self):
+        """A step with a NaN in one gradient, from which the user goes back to what was before."""
+        before, gradients = self.snapshot(), [self.tensor(gradient) for gradient in self.gradients()]
+        k = int(self.generator.integers(len(SHAPES)))
+        gradients[k] = self.tensor(np.full(SHAPES[k], np.nan))
+        self.optimizer.apply(gradients, self.variables)
+        assert [bool(np.isnan(v.numpy()).any()) for v in self.variables] == [j == k for j in range(len(SHAPES))]
+        for variable, old in zip(self.variables + self.optimizer.variables, before, strict=True):
+            variable.assign(old)
+
+    def resume(self):
+        """Save config, state and variables, and go on with a new optimizer of new variables."""
+        config, store = self.optimizer.get_config(), {}
+        self.optimizer.save_own_variables(store)
+        cls = type(self.optimizer)
+        self.variables = self._new_variables([variable.numpy() for variable in self.variables])
+        self.optimizer = cls.from_config(config)
+        assert self.optimizer.get_config() == config
+        self.optimizer.build(self.variables)
+        self.optimizer.load_own_variables(store)
+
+    def foreign_state(self):
+        """The state of another optimizer is not taken in."""
+        other, store, before = keras.optimizers.Nadam(), {}, self.snapshot()
+        other.build(self.variables)
+        other.save_own_variables(store)
+        with pytest.warns(UserWarning, match="has not loaded the saved state"):
+            self.optimizer.load_own_variables(store)
+        for value, old in zip(self.snapshot(), before, strict=True):
+            np.testing.assert_array_equal(value, old)
+
+    def check(self):
+        for variable, form in zip(self.variables, self.forms, strict=True):
+            np.testing.assert_allclose(variable.numpy(), form.theta, rtol=1e-9, atol=1e-12)
+
+
+ACTIONS = [World.step] * 4 + [
+    World.step_of_one,
+    World.another_learning_rate,
+    World.error,
+    World.not_finite,
+    World.resume,
+    World.foreign_state,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_change_nothing_and_steps_follow_the_phase_form(kind, tensor):
+    for seed in range(6):
+        generator = np.random.default_rng([seed, *map(ord, kind)])
+        world = World(kind, generator, tensor)
+        taken = []
+        for _ in range(14):
+            action = ACTIONS[int(generator.integers(len(ACTIONS)))]
+            taken.append(action.__name__)
+            try:
+                action(world)
+                world.check()
+            except Exception as error:
+                error.add_note(f"seed {seed}: {', '.join(taken)}")
+                raise
