@@ -54,6 +54,7 @@ def test_state_keeps_its_structure_shapes_and_dtypes(make, params):
     assert kinds(jax.eval_shape(tx.update, params, state, params)[1]) == expected
 
 
+@pytest.mark.slow
 def test_init_under_jit_gives_zeros(params, assert_trees_equal):
     tx = indian()
     assert_trees_equal(jax.jit(tx.init)(params), tx.init(params))
@@ -61,6 +62,7 @@ def test_init_under_jit_gives_zeros(params, assert_trees_equal):
     assert_trees_equal(tx.init(params).count, jnp.int32(0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_scan_over_a_thousand_steps_follows_the_reference(quadratic, run, relative_difference):
     expected = trajectory(quadratic.gradient, quadratic.start, 0.01, 1000, alpha=0.5, beta=0.1)
@@ -69,6 +71,7 @@ def test_scan_over_a_thousand_steps_follows_the_reference(quadratic, run, relati
     np.testing.assert_array_equal(actual.states.count, np.arange(1, 1001))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("make_rate", [lambda rate: rate, power_decay, logarithmic_decay], ids=["rate", "power", "log"])
 def test_vmap_over_hyperparameters_gives_the_separate_runs(quadratic, run, relative_difference, make_rate):
@@ -85,6 +88,7 @@ def test_vmap_over_hyperparameters_gives_the_separate_runs(quadratic, run, relat
         assert relative_difference(batched.states.velocity[index], separate.states.velocity) < 1e-12
 
 
+@pytest.mark.slow
 def test_vmap_over_parameters_gives_the_separate_steps(assert_trees_close):
     batch = jnp.arange(6.0).reshape(3, 2)
     tx = indian(0.1, 0.5, 0.1)
@@ -96,6 +100,7 @@ def test_vmap_over_parameters_gives_the_separate_steps(assert_trees_close):
         assert_trees_close(jax.tree.map(lambda array, index=index: array[index], states), state)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     "settings",
@@ -130,6 +135,7 @@ def test_gradient_with_respect_to_the_hyperparameters(quadratic, settings):
         assert gradient[index] != 0
 
 
+@pytest.mark.slow
 def test_injected_learning_rate_changes_without_recompilation(params):
     tx = optax.inject_hyperparams(indian)(0.1, 0.5, 0.1)
     traces = 0
@@ -148,6 +154,7 @@ def test_injected_learning_rate_changes_without_recompilation(params):
     assert traces == 1
 
 
+@pytest.mark.slow
 def test_steps_do_not_recompile(params):
     tx = indian(power_decay(0.1), 0.5, 0.1, weight_decay=0.1)
     update = jax.jit(tx.update)
@@ -166,6 +173,7 @@ def jit_step(tx):
     return jax.jit(step, donate_argnums=(0, 1))
 
 
+@pytest.mark.slow
 def test_donated_buffers(assert_trees_close):
     tx = indian(0.1, 0.5, 0.1)
     gradients = jnp.arange(8.0)
@@ -236,7 +244,13 @@ def copies(program):
     return re.findall(rf"{shapes}\S* copy\(", program)
 
 
-@pytest.mark.parametrize("make", STEPS.values(), ids=STEPS)
+FIRST = ("number", "argument", "schedule, alpha*gamma=1", "weight decay, injected", "RMSProp norm, argument")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(make, id=name, marks=() if name in FIRST else pytest.mark.slow) for name, make in STEPS.items()],
+)
 def test_training_step_copies_no_matrix(make):
     compiled = compiled_training_step(make)
     assert not copies(compiled.as_text())
@@ -248,6 +262,7 @@ def test_training_step_copies_no_matrix(make):
     assert used <= allowed + spare + 8192
 
 
+@pytest.mark.slow
 def test_copies_are_found_where_there_are_some():
     def old_velocity_beside_the_new_one(rate):
         def update(updates, velocity, params=None):
@@ -273,6 +288,7 @@ BOUNDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", BOUNDED.values(), ids=BOUNDED)
 def test_step_with_a_bounded_rate_keeps_neither_copies_nor_gradients_in_memory(make):
     # A gradient that is an argument may not be overwritten; where alpha * gamma is known to be small, nothing is.
@@ -284,6 +300,7 @@ def test_step_with_a_bounded_rate_keeps_neither_copies_nor_gradients_in_memory(m
     assert compiled.memory_analysis().temp_size_in_bytes < ROWS
 
 
+@pytest.mark.slow
 def test_state_is_one_buffer_like_the_parameters():
     params = {"w": jnp.ones((ROWS, COLUMNS)), "b": jnp.ones(COLUMNS, jnp.bfloat16)}
     state = indian().init(params)
@@ -291,6 +308,7 @@ def test_state_is_one_buffer_like_the_parameters():
     assert sizes[0] == sizes[1] + state.count.nbytes == sizes[1] + 4
 
 
+@pytest.mark.slow
 def test_nothing_goes_to_or_from_the_host_during_a_step():
     params = jnp.ones(3)
     step = jax.jit(training_step(STEPS["argument"]))
@@ -303,10 +321,12 @@ def test_nothing_goes_to_or_from_the_host_during_a_step():
     assert "callback" not in jaxpr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
-@pytest.mark.parametrize("product", [0.7, 0.9, 1 - 1e-9, 1.0, 1.1, 1.3])
-@pytest.mark.parametrize("beta", [1e-3, 0.1, 5.0])
+@pytest.mark.parametrize(
+    ("product", "beta", "weight_decay"),
+    [(0.7, 0.1, 0.3), (0.9, 5.0, 0.0), (1 - 1e-9, 1e-3, 0.3), (1.0, 0.1, 0.0), (1.1, 1e-3, 0.0), (1.3, 5.0, 0.3)],
+)
 def test_traced_rate_follows_the_reference_around_alpha_gamma_1(quadratic, product, beta, weight_decay):
     rate = 0.1
     expected = trajectory(
@@ -328,6 +348,7 @@ def test_traced_rate_follows_the_reference_around_alpha_gamma_1(quadratic, produ
     np.testing.assert_allclose(psi, expected.phase[-1], rtol=1e-12, atol=1e-12 * np.abs(expected.theta).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["number", "schedule of Optax", "RMSProp norm"])
 def test_leaves_of_one_shape_are_lowered_once(kind):
     tx = STEPS[kind](0.1)
@@ -349,6 +370,7 @@ def kernels(kind):
     return [(shape, re.sub(r"%[\w.-]+|, metadata=\{.*?\}", "", body)) for shape, body in found]
 
 
+@pytest.mark.slow
 # Each leaf has a kernel for every array that the step writes. The scalars that have one are the count and, if needed,
 # the schedule, 1/ρ and the bias correction of the norm.
 @pytest.mark.parametrize(
@@ -362,12 +384,14 @@ def test_leaves_of_one_shape_share_their_kernels(kind, arrays, scalars):
     assert len(set(found)) == arrays + scalars
 
 
+@pytest.mark.slow
 def test_long_formulas_of_coefficients_are_not_compiled_with_every_leaf():
     bodies = [body for shape, body in kernels("injected") if shape == f"f32[{ROWS},{COLUMNS}]"]
     assert len(bodies) == 30
     assert not re.search(r" (?:divide|subtract|abs)\(", "".join(bodies))
 
 
+@pytest.mark.slow
 def test_eager_steps_compile_nothing_for_other_numbers(params, caplog):
     rates = iter([0.1, 0.1, 0.2, 0.3])
     tx = indian(lambda count: next(rates), 0.5, 0.1)
@@ -381,6 +405,7 @@ def test_eager_steps_compile_nothing_for_other_numbers(params, caplog):
     jax.block_until_ready(updates)
 
 
+@pytest.mark.slow
 def test_traced_step_is_exact_where_the_post_form_alone_is_not(relative_difference):
     # αγ = 1 but for a rounding error: dividing by 1 − αγ would leave nothing of θ.
     rate, alpha, beta = 0.01, 100.0000001, 0.05

@@ -31,20 +31,28 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "start", "minimum"), PROBLEMS)
+OPTIMIZERS = [
+    pytest.param(lambda: indian(0.01, 0.5, 0.1), 20_000, id="number"),
+    pytest.param(lambda: indian(power_decay(0.01, 0.125), 0.5, 0.1), 20_000, id="schedule"),
+    pytest.param(
+        lambda: optax.inject_hyperparams(indian, hyperparam_dtype=jnp.float32)(0.01, 0.5, 0.1),
+        20_000,
+        id="injected",
+    ),
+    pytest.param(lambda: optax.chain(optax.clip_by_global_norm(1.0), indian(0.01, 0.5, 0.1)), 20_000, id="clipped"),
+    pytest.param(lambda: innaprop(0.01, 2.0, 0.5, weight_decay=None), 10_000, id="INNAprop"),
+    pytest.param(lambda: indian(0.5, 1.0, 0.9, norm="adagrad"), 10_000, id="AdaGrad norm"),
+]
+
+# Each optimizer meets one problem, and the first four meet two.
+PAIRS = [(k, k % 5) for k in range(6)] + [(k, (k + 3) % 5) for k in range(4)]
+
+
 @pytest.mark.parametrize(
-    ("make", "steps"),
+    ("make", "steps", "loss", "start", "minimum"),
     [
-        pytest.param(lambda: indian(0.01, 0.5, 0.1), 20_000, id="number"),
-        pytest.param(lambda: indian(power_decay(0.01, 0.125), 0.5, 0.1), 20_000, id="schedule"),
-        pytest.param(
-            lambda: optax.inject_hyperparams(indian, hyperparam_dtype=jnp.float32)(0.01, 0.5, 0.1),
-            20_000,
-            id="injected",
-        ),
-        pytest.param(lambda: optax.chain(optax.clip_by_global_norm(1.0), indian(0.01, 0.5, 0.1)), 20_000, id="clipped"),
-        pytest.param(lambda: innaprop(0.01, 2.0, 0.5, weight_decay=None), 10_000, id="INNAprop"),
-        pytest.param(lambda: indian(0.5, 1.0, 0.9, norm="adagrad"), 10_000, id="AdaGrad norm"),
+        pytest.param(*OPTIMIZERS[k].values, *PROBLEMS[j].values, id=f"{OPTIMIZERS[k].id}-{PROBLEMS[j].id}")
+        for k, j in PAIRS
     ],
 )
 def test_finds_the_minimum(loss, start, minimum, make, steps, run, last):

@@ -27,11 +27,16 @@ def matching_precision(request):
         yield
 
 
-@pytest.mark.parametrize("make", LEARNING_RATES)
+PRECISIONS = [(True, dtype) for dtype in DTYPES]
+PRECISIONS += [(False, dtype) for dtype in DTYPES if dtype not in ("float64", "complex128")]
+
+
 @pytest.mark.parametrize(
-    ("matching_precision", "dtype"),
-    [(True, dtype) for dtype in DTYPES]
-    + [(False, dtype) for dtype in DTYPES if dtype not in ("float64", "complex128")],
+    ("make", "matching_precision", "dtype"),
+    [
+        pytest.param(*LEARNING_RATES[k % 3].values, *precision, id=f"{LEARNING_RATES[k % 3].id}-{precision}")
+        for k, precision in enumerate(PRECISIONS)
+    ],
     indirect=["matching_precision"],
 )
 @pytest.mark.usefixtures("matching_precision")

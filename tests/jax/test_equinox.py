@@ -8,6 +8,8 @@ import pytest
 from indian_jax import phase
 from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, phase_of, transformation
 
+pytestmark = pytest.mark.slow
+
 
 def loss(network, *rest):
     return mean_squared_error(jax.vmap(eqx.combine(network, *rest))(INPUTS))

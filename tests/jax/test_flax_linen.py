@@ -10,6 +10,8 @@ from flax.training.train_state import TrainState
 from indian_jax import INDIANState, phase
 from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, phase_of, transformation
 
+pytestmark = pytest.mark.slow
+
 
 class Network(nn.Module):
     @nn.compact

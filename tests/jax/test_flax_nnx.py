@@ -8,6 +8,8 @@ from flax import nnx
 from indian_jax import INDIANState, phase
 from tests.jax.regression import ALPHA, BETA, INPUTS, mean_squared_error, phase_of, transformation
 
+pytestmark = pytest.mark.slow
+
 
 class Network(nnx.Module):
     def __init__(self, seed):

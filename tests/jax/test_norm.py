@@ -246,6 +246,7 @@ def test_squares_that_vanish_in_float16_make_no_huge_steps(norm, jit):
     np.testing.assert_allclose(updates, -0.01 * 0.9, rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])
 def test_vmap_and_gradient_with_respect_to_the_hyperparameters_in_a_norm(quadratic, norm):

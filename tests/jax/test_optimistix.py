@@ -9,7 +9,7 @@ import pytest
 
 from indian_jax import indian, trust_region, until_accepted
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("x64")]
 
 CURVATURE = np.array([1.0, 4.0, 20.0])
 
