@@ -33,6 +33,7 @@ def _weights(model):
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "callback",
     [
@@ -87,6 +88,7 @@ if keras.backend.backend() == "tensorflow":
     _KINDS.append("tf.train.Checkpoint")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", _KINDS)
 def test_training_resumes_from_a_checkpoint_on_the_same_trajectory(tmp_path, new_model, data, kind):
     whole = new_model()
@@ -99,6 +101,7 @@ def test_training_resumes_from_a_checkpoint_on_the_same_trajectory(tmp_path, new
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_loss_and_the_step_size(tmp_path, new_model, data):
     model = new_model()
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([7], [0.2, 0.1])

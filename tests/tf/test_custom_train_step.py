@@ -59,6 +59,7 @@ def torch_model():
 _MODELS = {"tensorflow": tensorflow_model, "jax": jax_model, "torch": torch_model}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 3}], ids=["every step", "every third step"])
 def test_a_custom_train_step_trains_as_the_one_of_keras_does(data, options):
     weights = []

@@ -12,6 +12,7 @@ def _losses(model, data, optimizer, *, epochs=8, **options):
     return model.fit(*data, batch_size=16, epochs=epochs, shuffle=False, verbose=0, **options).history["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "learning_rate",
     [
@@ -38,6 +39,7 @@ def test_the_optimizer_can_be_named_by_its_registered_name(new_model, data):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_running_eagerly_makes_no_difference(new_model, data):
     graph = _losses(new_model(), data, INDIAN(learning_rate=0.1), epochs=3)
     eager = _losses(
@@ -50,6 +52,7 @@ def test_running_eagerly_makes_no_difference(new_model, data):
     np.testing.assert_allclose(eager, graph, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_option_of_the_base_class_at_once_trains(new_model, data):
     optimizer = INDIAN(
         learning_rate=PowerDecay(0.2),
@@ -66,6 +69,7 @@ def test_every_option_of_the_base_class_at_once_trains(new_model, data):
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.slow
 def test_accumulated_batches_train_as_one(new_model, data):
     """Two batches of 16 accumulated are one batch of 32, from the first update on."""
     weights = []
@@ -77,6 +81,7 @@ def test_accumulated_batches_train_as_one(new_model, data):
     np.testing.assert_allclose(weights[1], weights[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_frozen_layers_do_not_move(new_model, data):
     model = new_model()
     model.layers[0].trainable = False
@@ -86,6 +91,7 @@ def test_frozen_layers_do_not_move(new_model, data):
     assert np.abs(model.layers[1].kernel.numpy() - free).max() > 0
 
 
+@pytest.mark.slow
 def test_constraints_of_a_layer_hold_after_training(new_model, data):
     model = new_model(kernel_constraint=keras.constraints.NonNeg())
     _losses(model, data, INDIAN(learning_rate=0.1), epochs=2)
@@ -101,6 +107,7 @@ def test_the_phase_is_available_after_training(new_model, data):
         assert np.isfinite(phase).all()
 
 
+@pytest.mark.slow
 def test_multi_optimizer_trains_a_model(new_model, data):
     optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.01))
     model = new_model()

@@ -186,6 +186,7 @@ def test_the_direction_comes_from_the_accumulator_before_it_is_rounded(apply):
     np.testing.assert_allclose(variable.numpy(), [-(2.0**-5) / np.sqrt(1 + 2.0**-10)], rtol=1e-6)
 
 
+@pytest.mark.slow
 @each_norm
 def test_a_model_trains_in_a_norm(new_model, data, norm):
     model = new_model()
@@ -197,6 +198,7 @@ def test_a_model_trains_in_a_norm(new_model, data, norm):
     assert sum(name.endswith("_norm_accumulator") for name in state) == len(model.trainable_variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_innaprop_trains_under_mixed_precision(new_model, data, policy):
     previous = keras.config.dtype_policy()

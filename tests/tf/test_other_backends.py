@@ -12,6 +12,7 @@ _FOLDER = pathlib.Path(__file__).parent
 _OTHERS = [backend for backend in ("tensorflow", "jax", "torch") if backend != keras.backend.backend()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", _OTHERS)
 def test_the_folder_passes_on(backend: str) -> None:
     pytest.importorskip(backend, reason=f"the Keras backend {backend} is not installed")

@@ -81,6 +81,7 @@ def test_schedules_count_beyond_the_precision_of_floatx(floatx, name):
     assert float(LogarithmicDecay(1.0)(99_999)) == pytest.approx(np.log(99_999 + np.e) ** -2, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
 def test_a_model_trains_under_a_policy_of_less_precision(new_model, data, policy):
     previous = keras.config.dtype_policy()

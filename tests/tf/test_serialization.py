@@ -132,6 +132,7 @@ def test_a_model_compiled_by_name_is_saved_with_its_optimizer(tmp_path, new_mode
         np.testing.assert_array_equal(actual.numpy(), expected.numpy())
 
 
+@pytest.mark.slow
 def test_without_the_package_loading_names_the_module_that_is_missing(tmp_path, new_model):
     model = new_model()
     model.compile(optimizer=INDIAN(), loss="mse")
@@ -194,6 +195,7 @@ def test_a_wrong_value_in_a_config_is_refused():
         INDIAN.from_config(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -263,6 +265,7 @@ def _exempt_biases(model):
     model.optimizer.exclude_from_weight_decay(var_names=["bias"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exempt", [_exempt_kernel, _exempt_biases])
 def test_exemptions_from_weight_decay_are_saved(tmp_path, new_model, data, exempt):
     model = new_model()

@@ -45,6 +45,7 @@ def test_fit_solves_a_least_squares_problem_in_one_full_step(curvature):
     assert history["mean_absolute_error"][0] > 0.1
 
 
+@pytest.mark.slow
 def test_gauss_newton_products_see_what_keras_gives_to_a_softmax():
     """A cross-entropy is a function of the logits to Keras, whether or not the model ends in a softmax."""
     histories = []
@@ -62,6 +63,7 @@ def test_gauss_newton_products_see_what_keras_gives_to_a_softmax():
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_gauss_newton_products_of_several_outputs_are_the_hessian_of_a_linear_model():
     histories = []
     for curvature in ("hessian", "gauss_newton"):
@@ -97,6 +99,7 @@ class Subclassed(TrustRegionModel):
         return self.end(self.recurrent(self.filters(inputs)))
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_is_fitted_whatever_functional_models_there_are():
     linear_model(TrustRegion())
     keras.utils.set_random_seed(0)
@@ -106,6 +109,7 @@ def test_a_subclassed_model_is_fitted_whatever_functional_models_there_are():
     assert history["loss"][-1] < 0.9 * history["loss"][0]
 
 
+@pytest.mark.slow
 def test_fit_compiled_is_fit_eagerly():
     histories = []
     for eager in (True, False):
@@ -181,6 +185,7 @@ def test_lanczos_escapes_a_saddle_where_conjugate_gradients_stay():
     assert reached["lanczos"] == pytest.approx(np.sqrt(0.5), rel=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
 @pytest.mark.parametrize("curvature", ["hessian", "none"])
 def test_no_step_leaves_the_ellipsoid_and_no_accepted_one_raises_the_loss(norm, curvature):
@@ -202,6 +207,7 @@ def test_no_step_leaves_the_ellipsoid_and_no_accepted_one_raises_the_loss(norm, 
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_a_saved_optimizer_goes_on_where_it_was(tmp_path):
     def train(epochs_before_saving):
         keras.utils.set_random_seed(0)
@@ -363,6 +369,7 @@ def test_variables_of_other_dtypes_are_refused(dtypes):
         TrustRegion().minimize(lambda: keras.ops.sum(variables[0]), variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
 def test_no_number_that_is_not_finite_is_in_the_graph(subproblem):
     variable = keras.Variable(np.array([1.0, -2.0], "float32"))
