@@ -76,7 +76,8 @@ def judge(
     """
     decrease = loss - trial_loss
     error = rounding_error(loss, eps, xp=xp)
-    fitted = (loss == 0) & (trial_loss >= 0)
+    # A gradient that is not finite is no fit, though its step is 0.
+    fitted = (loss == 0) & (trial_loss >= 0) & xp.isfinite(model_decrease)
     within_rounding = fitted | ((xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error))
     # A model that does not fall is no model: by rounding errors, or not finite.
     falls = model_decrease > 0
