@@ -208,7 +208,7 @@ def check_whole_number(name: str, value: Any, *, minimum: int = 0) -> None:
         ValueError: warmup_steps must be an integer >= 0, got -1
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer >= {minimum}, got {value!r} of type {type(value).__name__}")
+        raise TypeError(f"{name} must be an integer >= {minimum}, got {_shown(value)} of type {type(value).__name__}")
     if value < minimum:
         raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}")
 
@@ -228,7 +228,7 @@ def check_flag(name: str, value: Any, *, optional: bool = False) -> None:
     if isinstance(value, bool) or (optional and value is None):
         return
     allowed = "True, False or None" if optional else "True or False"
-    raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+    raise TypeError(f"{name} must be {allowed}, got {_shown(value)} of type {type(value).__name__}")
 
 
 def check_choice(name: str, value: Any, choices: Collection[str], *, optional: bool = False) -> None:
@@ -248,7 +248,7 @@ def check_choice(name: str, value: Any, choices: Collection[str], *, optional: b
         return
     allowed = _alternatives([repr(choice) for choice in choices] + (["None"] if optional else []))
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be {allowed}, got {value!r} of type {type(value).__name__}")
+        raise TypeError(f"{name} must be {allowed}, got {_shown(value)} of type {type(value).__name__}")
     if value not in choices:
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
 
@@ -292,6 +292,12 @@ def check_started(name: str, steps: int) -> None:
         raise ValueError(
             f"{name} must have taken a step, since the first phase depends on the first gradient; got 0 steps"
         )
+
+
+def _shown(value: Any) -> str:
+    """The value, but of an array only its shape: the contents may fill pages, and may be private."""
+    shape = getattr(value, "shape", None)
+    return f"an array of shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else repr(value)
 
 
 def _alternatives(names: list[str]) -> str:

@@ -52,7 +52,8 @@ BAD += [
     for v in (torch.int32, torch.complex64, torch.float8_e5m2, "float32", np.float32)
 ]
 _NORM = "'rmsprop', 'adagrad' or None"
-BAD += [("norm", v, TypeError, f"{_NORM}, got {v!r} of type {type(v).__name__}") for v in (2, True, torch.ones(1))]
+BAD += [("norm", v, TypeError, f"{_NORM}, got {v!r} of type {type(v).__name__}") for v in (2, True)]
+BAD += [("norm", torch.ones(1), TypeError, f"{_NORM}, got an array of shape (1,) of type Tensor")]
 BAD += [("norm", v, ValueError, f"{_NORM}, got {v!r}") for v in ("adam", "", "RMSProp")]
 BAD += [("norm_decay", 1.0, ValueError, "a number in [0, 1), got 1.0")]
 
