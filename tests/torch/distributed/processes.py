@@ -2,14 +2,14 @@
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch.distributed
+
+from tests.processes import start_worker
 
 TIMEOUT = 120.0
 """Seconds after which a process that waits for another one gives up."""
@@ -19,7 +19,7 @@ class Processes:
     """Runs functions in the first n of its processes; to start a process takes longer than any of the tests."""
 
     def __init__(self, number: int) -> None:
-        self._executors = [ProcessPoolExecutor(1, get_context("spawn")) for _ in range(number)]
+        self._executors = [start_worker() for _ in range(number)]
         self._directory = tempfile.TemporaryDirectory()
         self._runs = 0
 
