@@ -1,27 +1,14 @@
 """INNAprop, which is INDIAN in the norm of RMSProp."""
 
-from typing import TypedDict, Unpack
-
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
+from indian_torch._optimizer.names import refuses_other_names
 from indian_torch.optimizer import INDIAN
 
-__all__ = ["Flags", "INNAprop"]
-
-
-class Flags(TypedDict, total=False):
-    """The flags of `INDIAN`."""
-
-    maximize: bool
-    foreach: bool | None
-    differentiable: bool
-    capturable: bool
-    fused: bool | None
-    velocity_dtype: torch.dtype | None
-    norm_dtype: torch.dtype | None
+__all__ = ["INNAprop"]
 
 
 class INNAprop(INDIAN):
@@ -37,8 +24,15 @@ class INNAprop(INDIAN):
         beta: Newton damping β > 0.
         norm_decay: σ in [0, 1), of the running mean of squared gradients.
         norm_epsilon: ε >= 0.
-        weight_decay: Decay rate λ >= 0, decoupled from the gradient.
-        **flags: As of `INDIAN`: maximize, foreach, differentiable, capturable, fused, velocity_dtype, norm_dtype.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient. The ``Trainer`` of Hugging Face sets it to
+            ``TrainingArguments.weight_decay``, 0 unless given, whatever is passed here: set it there.
+        maximize: As of `INDIAN`, and so are the other flags.
+        foreach: Update all tensors of a group in a few calls.
+        differentiable: Let gradients flow through the step.
+        capturable: Keep everything on the parameters' device, for CUDA graphs.
+        fused: Update with PyTorch's fused kernels where they are right.
+        velocity_dtype: Floating dtype of the velocity. None: the parameter's own.
+        norm_dtype: Floating dtype of the accumulator. None: the parameter's own.
 
     Raises:
         TypeError, ValueError, RuntimeError: As by `INDIAN`.
@@ -54,6 +48,7 @@ class INNAprop(INDIAN):
         ['accumulator', 'step', 'velocity']
     """
 
+    @refuses_other_names
     def __init__(
         self,
         params: ParamsT,
@@ -64,7 +59,13 @@ class INNAprop(INDIAN):
         norm_decay: float | Tensor = INNAPROP_DEFAULTS.norm_decay,
         norm_epsilon: float | Tensor = INNAPROP_DEFAULTS.norm_epsilon,
         weight_decay: float | Tensor = INNAPROP_DEFAULTS.weight_decay,
-        **flags: Unpack[Flags],
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        capturable: bool = False,
+        fused: bool | None = None,
+        velocity_dtype: torch.dtype | None = None,
+        norm_dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -76,5 +77,11 @@ class INNAprop(INDIAN):
             norm=INNAPROP_DEFAULTS.norm,
             norm_decay=norm_decay,
             norm_epsilon=norm_epsilon,
-            **flags,
+            maximize=maximize,
+            foreach=foreach,
+            differentiable=differentiable,
+            capturable=capturable,
+            fused=fused,
+            velocity_dtype=velocity_dtype,
+            norm_dtype=norm_dtype,
         )

@@ -1,24 +1,27 @@
 """INDIAN as a `torch.optim.Optimizer`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT, _use_grad_for_differentiable
+from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial_speed
+from indian_torch._optimizer.names import refuses_other_names, warn_of_other_names
+from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
 from indian_torch._step.dispatch import step_group
 from indian_torch._step.gather import gather
 from indian_torch._step.settings import Settings, as_number, checked, settings_of
-from indian_torch._step.state import SAVED_OTHERWISE, copied, loaded, saved, velocity_of
+from indian_torch._step.state import SAVED_OTHERWISE, loaded, saved, velocity_of
+from indian_torch._tensors.comparison import copied
 from indian_torch._tensors.dtypes import at_least_float32
 
 __all__ = ["INDIAN", "INNA"]
 
 
-class INDIAN(Optimizer):
+class INDIAN(SavedOptimizer):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``lr``), viscous damping :math:`\alpha`
@@ -90,6 +93,7 @@ class INDIAN(Optimizer):
         torch.Size([1, 4])
     """
 
+    @refuses_other_names
     def __init__(
         self,
         params: ParamsT,
@@ -132,6 +136,7 @@ class INDIAN(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
         if isinstance(param_group, dict):
+            warn_of_other_names(self, param_group, Settings._fields)
             settings = checked(settings_of(self.defaults | param_group))
             initial_speed = resolve_initial_speed(settings.initial_speed, settings.norm)
             own = {name: value for name, value in settings._asdict().items() if name in param_group}
@@ -153,7 +158,9 @@ class INDIAN(Optimizer):
             What ``closure`` returned, or None.
 
         Raises:
-            RuntimeError: A gradient is sparse. No parameter has changed by then.
+            RuntimeError, TypeError, ValueError: A gradient is sparse, or complex beside a real parameter; a gradient
+                or a tensor of the state is of another shape than its parameter or on another device; a setting of a
+                group has no meaning. Neither parameters nor state have changed by then.
         """
         self._accelerator_graph_capture_health_check()
         loss = None
@@ -161,7 +168,10 @@ class INDIAN(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         # All checks come before the first update, so an error leaves parameters and state as they were.
-        gathered = [gather(group, self.state) for group in self.param_groups]
+        gathered = [
+            gather(group, self.state, f"group {index}", type(self).__name__)
+            for index, group in enumerate(self.param_groups)
+        ]
         found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is None or not found_inf.item():
             for tensors in gathered:
@@ -188,65 +198,29 @@ class INDIAN(Optimizer):
         dtype = at_least_float32(param.dtype)
         return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
-    def state_dict(self) -> dict[str, Any]:
-        """A snapshot of state and parameter groups, of the same form whichever implementation takes the steps.
+    def _saved(self, state: dict[str, Any]) -> dict[str, Any]:
+        return saved(state) if "step" in state else super()._saved(state)
 
-        It shares no tensor with the optimizer, so later steps do not change it. Otherwise as in torch.optim.
-        """
-        # As the first hook: hooks of the user see the state that is saved, and may change it.
-        hook = self.register_state_dict_post_hook(_take_snapshot, prepend=True)
-        try:
-            return super().state_dict()
-        finally:
-            hook.remove()
+    def _refuse_group(self, place: str, own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+        if own["norm"] != saved["norm"]:
+            raise ValueError(f"norm of {place} must be that of the state, {saved['norm']!r}, got {own['norm']!r}")
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned; the optimizer shares no tensor with it.
+    def _refuse_state(self, place: str, param: Tensor, group: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        for name in ("velocity",) if group["norm"] is None else ("velocity", "accumulator"):
+            refuse_other_shape(place, name, param, state.get(name))
+        if "step" not in state:
+            raise ValueError(f"the state to load must have the number of steps taken, step, got none for {place}")
 
-        As in torch.optim, the hyperparameters and flags of the saved groups are loaded too, ``foreach`` and ``fused``
-        among them. The norm of a group must be that of the saved one.
-
-        Raises:
-            ValueError: A group has another norm than the saved one, or the groups are not of the same size. Nothing has
-                changed by then.
-        """
-        given: dict[str, Any] = {}
-
-        def keep(_: Optimizer, state_dict: dict[str, Any]) -> None:
-            for index, (own, other) in enumerate(zip(self.param_groups, state_dict["param_groups"], strict=False)):
-                if own["norm"] != other["norm"]:
-                    raise ValueError(
-                        f"norm of group {index} must be that of the state, {other['norm']!r}, got {own['norm']!r}"
-                    )
-            given.update(state_dict)
-
-        # The last hook before, and the first one after: hooks of the user see and change what is loaded.
-        hooks = (
-            self.register_load_state_dict_pre_hook(keep),
-            self.register_load_state_dict_post_hook(lambda _: self._load_states(given), prepend=True),
-        )
-        try:
-            super().load_state_dict(state_dict)
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _load_states(self, state_dict: dict[str, Any]) -> None:
-        """Load the states again: the base class rounds them to the parameters' dtypes, and may share tensors."""
-        indices = [index for group in state_dict["param_groups"] for index in group["params"]]
-        params = [(param, group) for group in self.param_groups for param in group["params"]]
-        for index, (param, group) in zip(indices, params, strict=True):
-            state = state_dict["state"].get(index)
-            if state:
-                own = loaded(state, param, settings_of(group))
-                others = {key: copied(value) for key, value in self.state[param].items() if key not in SAVED_OTHERWISE}
-                self.state[param] = others | own
+    def _loaded(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        # The entries of users are as the base class has loaded them.
+        others = {key: copied(value) for key, value in self.state[param].items() if key not in SAVED_OTHERWISE}
+        return others | loaded(state, param, settings_of(group))
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
         """The group of a parameter that has taken a step."""
         group = next((group for group in self.param_groups if any(p is param for p in group["params"])), None)
         if group is None:
-            raise ValueError(f"param must be a parameter of this optimizer, got {param!r}")
+            raise ValueError(f"param must be a parameter of this optimizer, got {_described(param)}")
         check_started("param", int(self.state.get(param, {}).get("step", 0)))
         return group
 
@@ -256,16 +230,10 @@ class INDIAN(Optimizer):
         return any(group["fused"] and not group["capturable"] for group in self.param_groups)
 
 
-def _take_snapshot(_: Optimizer, state_dict: dict[str, Any]) -> None:
-    """Let a state dictionary share no tensor with the optimizer, and have the velocity itself."""
-    # A hook may have put anything else beside the states of the parameters.
-    state_dict["state"] = {
-        key: saved(value) if isinstance(value, dict) and "step" in value else copied(value)
-        for key, value in state_dict["state"].items()
-    }
-    state_dict["param_groups"] = [
-        {name: copied(value) for name, value in group.items()} for group in state_dict["param_groups"]
-    ]
+def _described(param: Any) -> str:
+    """Type and shape, in place of the contents of a tensor."""
+    shape = f" of shape {tuple(param.shape)}" if isinstance(param, Tensor) else ""
+    return f"a {type(param).__name__}{shape}"
 
 
 INNA = INDIAN

@@ -13,6 +13,7 @@ from indian_core.trust_region.problem import Problem
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import plain_report
 from indian_core.trust_region.subproblem import solve
+from indian_torch._optimizer.names import refuses_other_names
 from indian_torch._trust_region.curvature import differentiate, loss_of
 from indian_torch._trust_region.flat_layout import FlatLayout
 from indian_torch._trust_region.space import TorchSpace
@@ -51,7 +52,10 @@ class TrustRegion(TrustRegionState):
     again in a full batch is tried in a smaller ellipsoid of the same shape.
 
     The state is kept as that of `torch.optim.LBFGS`, with the first parameter: ``radius``; ``steps``, the number of
-    accepted steps; ``backpropagations``; and with each parameter the norm's ``accumulator``.
+    accepted steps; ``backpropagations``; and with each parameter the norm's ``accumulator``. ``state_dict()`` is a
+    snapshot: it shares no tensor with the optimizer, and neither does an optimizer that loads it.
+
+    The loss is differentiated twice: gradient checkpointing needs ``use_reentrant=False``.
 
     Args:
         params: Parameters or parameter groups, of dtype float32 or float64, on one device.
@@ -90,6 +94,7 @@ class TrustRegion(TrustRegionState):
         ('CONVERGED', True)
     """
 
+    @refuses_other_names
     def __init__(
         self,
         params: ParamsT,
@@ -138,16 +143,20 @@ class TrustRegion(TrustRegionState):
             The loss before the step.
 
         Raises:
-            TypeError: ``closure`` is not callable, or returns no tensor of a floating dtype.
+            TypeError: ``closure`` is not callable, or returns no tensor of a floating dtype; or a parameter is not of
+                dtype float32 or float64 any more.
             ValueError: The loss has more than one element, or does not depend on the parameters, of which at least one
-                must require a gradient.
+                must require a gradient; or an accumulator is of another shape than its parameter, or on another device.
             RuntimeError: The loss cannot be differentiated twice, or a gradient is sparse. In each case, and in that
                 of an error in ``closure``, parameters and state are as before.
         """
+        if closure is None and self._start_without_a_closure():
+            return torch.zeros(())
         if not callable(closure):
-            raise TypeError(f"closure must be a function that returns the loss, got {closure!r}")
+            raise TypeError(f"closure must be a function that returns the loss, got a {type(closure).__name__}")
+        self._refuse_unfit_tensors()
         settings, shared = self._settings(), self._shared()
-        layout = FlatLayout([p for group in self.param_groups for p in group["params"] if p.requires_grad])
+        layout = FlatLayout(self._trained())
         if not layout.params:
             raise ValueError("params must have a parameter that requires a gradient, got none")
         # Afterwards the random numbers are as before, so that the trial draws the same.
@@ -158,7 +167,11 @@ class TrustRegion(TrustRegionState):
             settings.norm, shared["steps"] + 1, settings.norm_decay, settings.norm_epsilon
         )
         accumulator = self._accumulator(layout, local.gradient, coefficients, settings.norm)
-        space = TorchSpace(torch.as_tensor(norms.scale(accumulator, coefficients, torch)).to(local.gradient))
+        space = TorchSpace(
+            torch.as_tensor(norms.scale(accumulator, coefficients, torch), device=layout.params[0].device).to(
+                local.gradient
+            )
+        )
         limits = (settings.tolerance, settings.max_iterations)
         problem = Problem(local.gradient, local.product, shared["radius"], before, eps, *limits)
         solution = solve(problem, space, settings.subproblem)
@@ -173,9 +186,12 @@ class TrustRegion(TrustRegionState):
             verdict = judge(before, after, decrease, shared["radius"], end, settings, eps=eps, xp=plain_numbers)
             trial.accepted = verdict.accepted
         self.report = plain_report(before, after, solution, verdict, shared["backpropagations"])
-        shared["radius"], shared["backpropagations"] = self.report.radius, self.report.backpropagations
+        self._share(
+            radius=self.report.radius,
+            backpropagations=self.report.backpropagations,
+            steps=shared["steps"] + self.report.accepted,
+        )
         if self.report.accepted:
-            shared["steps"] += 1
             self._keep(layout, accumulator)
         self._warn_of_stall()
         return loss

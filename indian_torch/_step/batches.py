@@ -85,7 +85,7 @@ def _single_batch(
     if not are_plain(tensors) or not have_one_dtype([params[0], *grads]) or (dtype.is_complex and has_norm):
         return None
     implementation = _able(implementations, coefficients, count)[0]
-    if not implementation.fits(tensors, plain=True):
+    if not implementation.fits(tensors, is_plain=True, has_one_dtype=True):
         return None
     kind = Kind(implementation, count, scale, device, dtype)
     return {kind: (_batch(lists, kind), states)}
@@ -107,8 +107,8 @@ def _batches_by_kind(
             tensors = tuple(map(as_real, tensors))
         tensors = in_memory_order(*tensors)
         able = _able(choices[param.device, param.dtype], coefficients, count)
-        plain = are_plain(tensors) and have_one_dtype(tensors)
-        implementation = next(each for each in able if each.fits(tensors, plain=plain))
+        memory = {"is_plain": are_plain(tensors), "has_one_dtype": have_one_dtype(tensors)}
+        implementation = next(each for each in able if each.fits(tensors, **memory))
         kind = Kind(implementation, count, state.get("scale", 1.0), param.device, tensors[0].dtype)
         lists, of_batch = found.setdefault(kind, ([[] for _ in tensors], []))
         for tensors_so_far, tensor in zip(lists, tensors, strict=True):

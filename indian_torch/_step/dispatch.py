@@ -10,7 +10,7 @@ from torch import Tensor
 from indian_core.norms import NORMS
 from indian_torch._step import fused, multi_tensor, single_tensor, traceable
 from indian_torch._step.batches import batches
-from indian_torch._step.coefficients import coefficients_of, norm_step
+from indian_torch._step.coefficients import norm_step
 from indian_torch._step.gather import Gathered
 from indian_torch._step.implementation import Implementation
 from indian_torch._step.settings import Settings
@@ -43,7 +43,7 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
             step needs is replaced.
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """
-    settings, params, grads, _ = gathered
+    settings, params, grads = gathered.settings, gathered.params, gathered.grads
     if not params:
         return
     # torch.compile sets capturable while it traces.
@@ -55,8 +55,8 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
 
 
 def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
-    settings, params, grads, before = gathered
-    coefficients = coefficients_of(settings)
+    settings, params, grads, before, coefficients = gathered
+    assert coefficients is not None
     choices = {key: _supporting(settings, *key) for key in _devices_and_dtypes(params)}
     forms = {
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))

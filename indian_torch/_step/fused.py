@@ -51,9 +51,9 @@ def velocity_scale(coefficients: Coefficients) -> float:
     return _usual_scale(coefficients.post) or 1.0
 
 
-def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
+def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
     """Whether the kernel, which looks at no strides, is right for these."""
-    return plain and are_contiguous(tensors)
+    return is_plain and has_one_dtype and are_contiguous(tensors)
 
 
 def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:

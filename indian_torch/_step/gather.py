@@ -1,16 +1,24 @@
 """What a step works on: the tensors of a group, with every check that may refuse them."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import _device_dtype_check_for_fused
 
-from indian_torch._step.settings import Settings, settings_of
+from indian_core.hyperparameters import RANGES, check_choice, check_number
+from indian_core.norms import NORMS
+from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
+from indian_torch._step.settings import Settings, check_dtypes, settings_of
 from indian_torch._step.state import State
+from indian_torch._tensors.comparison import difference
+from indian_torch._tensors.layout import are_plain
 
 __all__ = ["Gathered", "gather"]
+
+_SHAPE, _DEVICE, _DTYPE = map(attrgetter, ("shape", "device", "dtype"))
 
 
 class Gathered(NamedTuple):
@@ -19,40 +27,158 @@ class Gathered(NamedTuple):
     Attributes:
         settings: Of the group.
         params: The parameters that have a gradient.
-        grads: Their gradients.
+        grads: Their gradients, real only for real parameters.
         states: Their states as they are before the step; None or empty before the first one.
+        coefficients: Of the step, where settings are numbers or read as such; None if there is nothing to do or the
+            host must not read them.
     """
 
     settings: Settings
     params: list[Tensor]
     grads: list[Tensor]
     states: list[State | None]
+    coefficients: Coefficients | None
 
 
-def gather(group: Mapping[str, Any], states: Mapping[Tensor, State]) -> Gathered:
+def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str) -> Gathered:
     """The settings of a group, and its parameters that have a gradient; changes nothing.
 
-    An optimizer gathers all groups before it updates the first one, so an error leaves everything as it was.
+    An optimizer gathers all groups before it updates the first one, so an error leaves everything as it was. The
+    private kernels of PyTorch look at no shape: what they write to has been looked at here.
+
+    Args:
+        group: The parameter group.
+        states: Of all parameters of the optimizer.
+        place: Of the group, for errors.
+        owner: The name of the optimizer, for errors.
 
     Raises:
-        RuntimeError: A gradient is sparse; or ``fused`` is True and a parameter is on a device without a kernel.
-        ValueError: The group has a norm, and earlier steps had none.
+        RuntimeError: A gradient is sparse; a parameter is not of a floating or complex dtype of at least 16 bits, or
+            a leaf that autograd protects from the step; or ``fused`` is True and a parameter is on a device without a
+            kernel.
+        ValueError: A gradient or a tensor of the state is of another shape than its parameter, on another device, or
+            complex beside a real parameter; the group has a norm, and earlier steps had none; or a setting has no
+            meaning.
+        TypeError: A setting is of the wrong type.
     """
     settings = settings_of(group)
     params: list[Tensor] = []
     grads: list[Tensor] = []
-    for param in group["params"]:
+    positions: list[int] = []
+    for position, param in enumerate(group["params"]):
         grad = param.grad
         if grad is not None:
             params.append(param)
             grads.append(grad)
-    if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
-        raise RuntimeError("INDIAN does not support sparse gradients")
+            positions.append(position)
     own = [states.get(param) for param in params]
+    if not params:
+        return Gathered(settings, params, grads, own, None)
+    if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
+        raise RuntimeError(f"{owner} does not support sparse gradients")
     if settings.fused and not all(own):
         for param, state in zip(params, own, strict=True):
             if not state:
                 _device_dtype_check_for_fused(param)
     if settings.norm is not None and any([state and "accumulator" not in state for state in own]):  # noqa: C419
         raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    return Gathered(settings, params, grads, own)
+    if not _are_alike(params, grads, own, settings):
+        for position, param, grad, state in zip(positions, params, grads, own, strict=True):
+            _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
+    grads = _in_supported_dtypes(params, grads, place)
+    _refuse_protected(params, place)
+    return Gathered(settings, params, grads, own, _coefficients(settings, params, place))
+
+
+def _are_alike(params: list[Tensor], grads: list[Tensor], states: list[State | None], settings: Settings) -> bool:
+    """Whether the shapes agree and all is on one device, as far as a quick look can tell."""
+    keys = ("velocity",) if settings.norm is None else ("velocity", "accumulator")
+    shapes = list(map(_SHAPE, params))
+    if shapes != list(map(_SHAPE, grads)):
+        return False
+    if not all(states):
+        shapes = [shape for shape, state in zip(shapes, states, strict=True) if state]
+        states = [state for state in states if state]
+    found: list[list[Any]] = [grads]
+    if states:
+        velocity = "scaled_velocity" if "scale" in states[0] else "velocity"  # type: ignore[operator]
+        keys = (velocity,) if settings.norm is None else (velocity, "accumulator")
+        # A missing one is None, which has no shape.
+        found += [[state.get(key) for state in states] for key in keys]  # type: ignore[union-attr]
+    try:
+        if any([shapes != list(map(_SHAPE, tensors)) for tensors in found[1:]]):  # noqa: C419
+            return False
+    except AttributeError:
+        return False
+    # Modules move as a whole. A look at the device of each tensor would take longer than all others here.
+    devices = set(map(_DEVICE, params))
+    ends = [tensors[end] for tensors in found for end in (0, -1)]
+    return are_plain(params) and len(devices) == 1 and devices.issuperset(map(_DEVICE, ends))
+
+
+def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:
+    tensors = {"gradient": grad}
+    if state:
+        name = "scaled_velocity" if "scale" in state else "velocity"
+        tensors[name] = state.get(name)  # type: ignore[assignment]
+        if settings.norm is not None:
+            tensors["accumulator"] = state.get("accumulator")  # type: ignore[assignment]
+        if state.get("step") is None:
+            raise ValueError(f"the state of {place} must have the number of steps taken, step, got none")
+    for name, tensor in tensors.items():
+        differs = difference(param, tensor)
+        if differs is not None:
+            raise ValueError(
+                f"gradient and state of {place} must be like the parameter, of shape {tuple(param.shape)}, "
+                f"got {differs.format(name)}"
+            )
+        if name != "gradient" and getattr(tensor, "placements", None) != getattr(param, "placements", None):
+            raise ValueError(f"the {name} of {place} must be distributed as the parameter is")
+
+
+def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) -> list[Tensor]:
+    """The gradients: as they are, but complex for complex parameters."""
+    dtypes = set(map(_DTYPE, params))
+    grad_dtypes = set(map(_DTYPE, grads))
+    for dtype in dtypes | grad_dtypes:
+        if not (dtype.is_floating_point or dtype.is_complex) or dtype.itemsize < 2:
+            raise RuntimeError(
+                f"parameters and gradients must be of a floating or complex dtype of 16 bits or more, got {dtype} "
+                f"in {place}"
+            )
+    if any(dtype.is_complex for dtype in dtypes | grad_dtypes) and (len(dtypes) > 1 or dtypes != grad_dtypes):
+        for param, grad in zip(params, grads, strict=True):
+            if grad.is_complex() and not param.is_complex():
+                raise ValueError(f"gradients of real parameters must be real, got one of {grad.dtype} in {place}")
+        return [g if p.is_complex() == g.is_complex() else g.to(p.dtype) for p, g in zip(params, grads, strict=True)]
+    return grads
+
+
+def _refuse_protected(params: list[Tensor], place: str) -> None:
+    """Refuse what autograd would refuse in the middle of the step."""
+    if torch.is_grad_enabled() and any(param.is_leaf and param.requires_grad for param in params):
+        raise RuntimeError(
+            f"with differentiable=True parameters must not be a leaf Variable that requires grad, got one in {place}; "
+            "an in-place operation would break the graph"
+        )
+
+
+def _coefficients(settings: Settings, params: list[Tensor], place: str) -> Coefficients | None:
+    """The coefficients of the step, computed now since settings may have no meaning."""
+    check_dtypes(settings)
+    if settings.norm is not None:
+        check_choice("norm", settings.norm, tuple(NORMS))
+    if settings.differentiable or settings.capturable:
+        devices = {param.device for param in params} | {torch.device("cpu")}
+        for name, value in settings._asdict().items():
+            if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
+                raise ValueError(
+                    f"{name} of {place} must be a number or a tensor of one element on the device of the parameters, "
+                    f"got a tensor of shape {tuple(value.shape)} on {value.device}"
+                )
+        return None
+    norm = norm_step(settings, 1)
+    if norm is not None:
+        check_number("norm_decay", norm.decay, RANGES["norm_decay"])
+        check_number("norm_epsilon", norm.epsilon, RANGES["norm_epsilon"])
+    return coefficients_of(settings)

@@ -45,12 +45,13 @@ class Implementation(Protocol):
     def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
         """Whether it can express a step with these numbers."""
 
-    def fits(self, tensors: Sequence[Tensor], *, plain: bool) -> bool:
+    def fits(self, tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
         """Whether it can work on tensors that lie in memory like these.
 
         Args:
             tensors: Parameters, gradients, velocities and, in a norm, accumulators.
-            plain: Whether they are of one dtype and of no subclass of tensors.
+            is_plain: Whether none is of a subclass of tensors.
+            has_one_dtype: Whether they are of one dtype.
         """
 
     def update(

@@ -34,9 +34,9 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
-    """True: it uses operations that respect strides."""
-    return True
+def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
+    """Whether they are of one dtype; a gradient may be of another. It uses operations that respect strides."""
+    return has_one_dtype
 
 
 def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 from indian_core.hyperparameters import RANGES, check, check_choice, check_flag
 from indian_core.norms import NORMS
 
-__all__ = ["Scalar", "Settings", "as_number", "checked", "settings_of"]
+__all__ = ["Scalar", "Settings", "as_number", "check_dtypes", "checked", "settings_of"]
 
 Scalar: TypeAlias = float | Tensor
 """A number, or a tensor of one element."""
@@ -58,13 +58,22 @@ def checked(settings: Settings) -> Settings:
     for name, other in (("foreach", "differentiable"), ("fused", "differentiable"), ("fused", "foreach")):
         if values[name] and values[other]:
             raise RuntimeError(f"{name} must be False or None where {other} is True, got True")
+    check_dtypes(settings)
+    return settings._replace(**{name: n for name, n in numbers.items() if not isinstance(values[name], Tensor)})
+
+
+def check_dtypes(settings: Settings) -> None:
+    """Check the dtypes of the state.
+
+    Raises:
+        TypeError: One is no floating dtype.
+    """
     for name in ("velocity_dtype", "norm_dtype"):
-        dtype = values[name]
+        dtype = getattr(settings, name)
         # PyTorch has no arithmetic for dtypes of 8 bits.
         is_right = isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1
         if not (dtype is None or is_right):
             raise TypeError(f"{name} must be a floating torch.dtype of 16 bits or more, or None, got {dtype!r}")
-    return settings._replace(**{name: n for name, n in numbers.items() if not isinstance(values[name], Tensor)})
 
 
 def as_number(value: Any) -> Any:

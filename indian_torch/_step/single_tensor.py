@@ -34,7 +34,7 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: Sequence[Tensor], *, plain: bool) -> bool:
+def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
     """True: it uses operations that respect strides."""
     return True
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim.optimizer import _get_scalar_dtype
 
 from indian_torch._step.settings import Settings
+from indian_torch._tensors.comparison import copied
 
 __all__ = [
     "SAVED_OTHERWISE",
@@ -30,7 +31,6 @@ __all__ = [
     "advance_steps_unread",
     "all_conform",
     "conforms",
-    "copied",
     "form_of",
     "has_dtype_of_its_own",
     "in_form",
@@ -216,13 +216,6 @@ def loaded(state: State, param: Tensor, settings: Settings) -> State:
         if dtype is not None:
             found[key] = state[key].detach().to(param.device, dtype, copy=True)
     return found
-
-
-def copied(value: Any) -> Any:
-    """A tensor of the same values that shares nothing; anything else as it is."""
-    if not isinstance(value, Tensor):
-        return value
-    return value.detach().clone().requires_grad_(value.requires_grad and value.is_leaf)
 
 
 def _step_device(settings: Settings, device: torch.device) -> torch.device:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import CheckpointFunction
 
 from indian_core.trust_region.returned_loss import returned_loss
 from indian_torch._trust_region.flat_layout import FlatLayout
@@ -18,6 +19,11 @@ Product: TypeAlias = Callable[[Tensor], Tensor]
 
 _NOT_TWICE = (
     "the loss cannot be differentiated twice: {} has no second derivative; replace it, or choose curvature='none'"
+)
+
+_REENTRANT = (
+    "TrustRegion differentiates the loss with torch.autograd.grad, and twice: gradient checkpointing in the closure "
+    "must be called with use_reentrant=False"
 )
 
 
@@ -63,6 +69,7 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
         RuntimeError: A gradient is sparse, or something on the way has no second derivative.
     """
     loss = loss_of(returned, curvature)
+    _refuse_reentrant_checkpoints(loss)
     gradients = _gradients(loss, layout.params, create_graph=curvature == "hessian")
     if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
         raise RuntimeError("TrustRegion does not support sparse gradients")
@@ -184,6 +191,16 @@ def _refuse_once_differentiable(loss: Tensor) -> None:
         function = getattr(node, "_forward_cls", None)
         if function is not None and _is_once_differentiable(function.backward):
             raise RuntimeError(_NOT_TWICE.format(function.__name__))
+
+
+def _refuse_reentrant_checkpoints(loss: Tensor) -> None:
+    """Look for gradient checkpoints that give `torch.autograd.grad` an error, or no gradient of what is in them.
+
+    Raises:
+        RuntimeError: There is one.
+    """
+    if any(getattr(node, "_forward_cls", None) is CheckpointFunction for node in _nodes(loss.grad_fn)):
+        raise RuntimeError(_REENTRANT)
 
 
 def _is_once_differentiable(backward: Any) -> bool:

@@ -1,21 +1,24 @@
 """What the trust region keeps from step to step, and what its parameter groups share."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
 
 from indian_core import norms
 from indian_core.trust_region import Report, Settings, check
 from indian_core.trust_region.stall import StallWatch
+from indian_torch._optimizer.names import warn_of_other_names
+from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
+from indian_torch._tensors.comparison import copied, difference
 from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["TrustRegionState"]
 
 
-class TrustRegionState(Optimizer):
+class TrustRegionState(SavedOptimizer):
     """An optimizer whose groups have all hyperparameters in common, a radius, and an accumulator of squared gradients.
 
     Attributes:
@@ -29,6 +32,7 @@ class TrustRegionState(Optimizer):
         """Add a parameter group; it has the hyperparameters of all others, and the same radius."""
         common = self._settings()._asdict() if self.param_groups else self.defaults
         if isinstance(param_group, dict):
+            warn_of_other_names(self, param_group, Settings._fields)
             param_group = common | param_group
         super().add_param_group(param_group)
         try:
@@ -44,19 +48,75 @@ class TrustRegionState(Optimizer):
 
     @radius.setter
     def radius(self, radius: float) -> None:
-        self._shared()["radius"] = check(self._settings()._replace(radius=radius)).radius
+        self._share(radius=check(self._settings()._replace(radius=radius)).radius)
 
     def _settings(self) -> Settings:
         """Those of the first group, which are those of all."""
         return Settings(**{name: self.param_groups[0][name] for name in Settings._fields})
 
     def _shared(self) -> dict[str, Any]:
-        """The state that belongs to no single parameter; it lies with the first one."""
-        first = next(param for group in self.param_groups for param in group["params"])
-        state = self.state[first]
-        for name, value in {"radius": self.param_groups[0]["radius"], "steps": 0, "backpropagations": 0}.items():
-            state.setdefault(name, value)
-        return state
+        """The state that belongs to no single parameter, as it is now; it lies with the first one."""
+        start = {"radius": self.param_groups[0]["radius"], "steps": 0, "backpropagations": 0}
+        state = self.state.get(self._first(), {})
+        return {name: state.get(name, value) for name, value in start.items()}
+
+    def _share(self, **values: Any) -> None:
+        """Change the state that belongs to no single parameter."""
+        self.state[self._first()] |= self._shared() | values
+
+    def _first(self) -> Tensor:
+        return next(param for group in self.param_groups for param in group["params"])
+
+    def _trained(self) -> list[Tensor]:
+        return [param for group in self.param_groups for param in group["params"] if param.requires_grad]
+
+    def _start_without_a_closure(self) -> bool:
+        """Make the state of an optimizer that has none, if all gradients are zeros, and tell whether that was so.
+
+        So `torch.distributed.checkpoint.state_dict` asks for the state that a checkpoint is to be loaded into.
+        """
+        params = self._trained()
+        if self.state or not all(param.grad is not None and not param.grad.any() for param in params):
+            return False
+        self._share()
+        if self._settings().norm is not None:
+            for param in params:
+                self.state[param]["accumulator"] = torch.zeros_like(param)
+        return True
+
+    def _refuse_unfit_tensors(self) -> None:
+        """Look at parameters and accumulators before a step, for both may have been replaced.
+
+        Raises:
+            TypeError: A parameter is of a dtype that cannot tell losses apart.
+            ValueError: An accumulator is not like its parameter, or the parameters are not on one device.
+        """
+        for index, group in enumerate(self.param_groups):
+            for position, param in enumerate(group["params"]):
+                accumulator = self.state.get(param, {}).get("accumulator")
+                if accumulator is None:
+                    continue
+                differs = difference(param, accumulator)
+                if differs is not None:
+                    raise ValueError(
+                        f"the state of parameter {position} of group {index} must be like the parameter, of shape "
+                        f"{tuple(param.shape)}, got {differs.format('accumulator')}"
+                    )
+        params = self._trained()
+        _refuse_dtypes(params)
+        devices = {param.device for param in params}
+        if len(devices) > 1:
+            raise ValueError(f"params must be on one device, got {', '.join(sorted(map(str, devices)))}")
+
+    def _refuse_state(self, place: str, param: Tensor, group: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        if "accumulator" in state:
+            refuse_other_shape(place, "accumulator", param, state["accumulator"])
+
+    def _loaded(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        loaded = {key: copied(value) for key, value in self.state[param].items()}
+        if "accumulator" in state:
+            loaded["accumulator"] = state["accumulator"].detach().to(param.device, param.dtype, copy=True)
+        return loaded
 
     def _warn_of_stall(self) -> None:
         """Show what the reports so far say is wrong with the closure."""
@@ -80,13 +140,21 @@ class TrustRegionState(Optimizer):
         """Make an accumulator part of the state."""
         if accumulator is not None:
             for param, part in zip(layout.params, layout.views(accumulator), strict=True):
-                self.state[param].setdefault("accumulator", torch.empty_like(param)).copy_(part)
+                state = self.state[param]
+                kept = state.get("accumulator")
+                if kept is None or kept.dtype != param.dtype:
+                    state["accumulator"] = kept = torch.empty_like(param)
+                kept.copy_(part)
 
 
 def _check_group(group: dict[str, Any], common: dict[str, Any]) -> None:
     for name, value in common.items():
         if group[name] != value:
             raise ValueError(f"{name} must be the same in all parameter groups, {value!r}, got {group[name]!r}")
-    for param in group["params"]:
+    _refuse_dtypes(group["params"])
+
+
+def _refuse_dtypes(params: list[Tensor]) -> None:
+    for param in params:
         if param.dtype not in (torch.float32, torch.float64):
             raise TypeError(f"params must be of dtype float32 or float64, got a parameter of dtype {param.dtype}")

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 from indian_core.trust_region import Report, Termination
 from indian_core.trust_region.problem import Problem
@@ -431,3 +433,60 @@ def test_a_first_group_without_parameters_is_no_obstacle() -> None:
         optimizer.step(lambda: x.square().sum())
     assert x.abs().max() < 1e-3
     assert optimizer.radius >= 1.0
+
+
+@each_norm
+def test_a_saved_state_is_a_snapshot_and_a_loaded_one_shares_nothing(norm: str | None) -> None:
+    model = ManyShapes()
+    optimizer = TrustRegion(model.parameters(), norm=norm, radius=0.3)
+    run(optimizer, model, 2)
+    saved = optimizer.state_dict()
+    kept = copy.deepcopy(saved)
+    other_model = ManyShapes()
+    other = TrustRegion(other_model.parameters(), norm=norm)
+    other.load_state_dict(saved)
+    own = copy.deepcopy(optimizer.state_dict())
+    run(other, other_model, 2)
+    torch.testing.assert_close(optimizer.state_dict()["state"], own["state"], rtol=0, atol=0)
+    run(optimizer, model, 2)
+    torch.testing.assert_close(saved["state"], kept["state"], rtol=0, atol=0)
+    assert saved["param_groups"] == kept["param_groups"]
+
+
+def test_a_fresh_optimizer_gives_its_state_to_distributed_checkpoints() -> None:
+    """They ask for it with a step without a closure, at gradients of zero."""
+    model, x, y = regression()
+    optimizer = TrustRegion(model.parameters(), radius=0.1)
+    before = copy.deepcopy(model.state_dict())
+    fresh = get_optimizer_state_dict(model, optimizer)
+    assert fresh["state"]["0.weight"].keys() == {"radius", "steps", "backpropagations", "accumulator"}
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+    for _ in range(3):
+        optimizer.step(lambda: (model(x) - y).square().mean())
+    restored = TrustRegion(model.parameters())
+    set_optimizer_state_dict(model, restored, get_optimizer_state_dict(model, optimizer))
+    torch.testing.assert_close(restored.state_dict()["state"], optimizer.state_dict()["state"], rtol=0, atol=0)
+    assert restored.state_dict()["param_groups"] == optimizer.state_dict()["param_groups"]
+    with pytest.raises(TypeError, match="closure must be a function that returns the loss, got a NoneType"):
+        restored.step(None)
+
+
+@pytest.mark.parametrize("curvature", ["hessian", "none"])
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_reentrant_checkpoints_are_named(curvature: str, where: str) -> None:
+    """After a checkpoint that comes first, its layers would silently have no gradient."""
+    model, x, y = regression()
+    optimizer = TrustRegion(model.parameters(), curvature=curvature, radius=0.1)
+
+    def closure(use_reentrant: bool) -> Tensor:
+        hidden = x.clone().requires_grad_()
+        for layer in model:
+            inside = layer is model[0 if where == "first" else 2]
+            hidden = checkpoint(layer, hidden, use_reentrant=use_reentrant) if inside else layer(hidden)
+        return (hidden - y).square().mean()
+
+    with pytest.raises(RuntimeError, match="gradient checkpointing in the closure must be called with use_reentrant=F"):
+        optimizer.step(lambda: closure(True))
+    optimizer.step(lambda: closure(False))
+    assert optimizer.report is not None
+    assert optimizer.report.accepted
