@@ -1,7 +1,6 @@
 """What a step works on: the tensors of a group, with every check that may refuse them."""
 
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +16,6 @@ from indian_torch._tensors.comparison import difference
 from indian_torch._tensors.layout import are_plain
 
 __all__ = ["Gathered", "gather"]
-
-_SHAPE, _DEVICE, _DTYPE = map(attrgetter, ("shape", "device", "dtype"))
 
 
 class Gathered(NamedTuple):
@@ -93,8 +90,8 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
 def _are_alike(params: list[Tensor], grads: list[Tensor], states: list[State | None], settings: Settings) -> bool:
     """Whether the shapes agree and all is on one device, as far as a quick look can tell."""
     keys = ("velocity",) if settings.norm is None else ("velocity", "accumulator")
-    shapes = list(map(_SHAPE, params))
-    if shapes != list(map(_SHAPE, grads)):
+    shapes = [param.shape for param in params]
+    if shapes != [grad.shape for grad in grads]:
         return False
     if not all(states):
         shapes = [shape for shape, state in zip(shapes, states, strict=True) if state]
@@ -106,14 +103,14 @@ def _are_alike(params: list[Tensor], grads: list[Tensor], states: list[State | N
         # A missing one is None, which has no shape.
         found += [[state.get(key) for state in states] for key in keys]  # type: ignore[union-attr]
     try:
-        if any([shapes != list(map(_SHAPE, tensors)) for tensors in found[1:]]):  # noqa: C419
+        if any([shapes != [tensor.shape for tensor in tensors] for tensors in found[1:]]):  # noqa: C419
             return False
     except AttributeError:
         return False
     # Modules move as a whole. A look at the device of each tensor would take longer than all others here.
-    devices = set(map(_DEVICE, params))
+    devices = {param.device for param in params}
     ends = [tensors[end] for tensors in found for end in (0, -1)]
-    return are_plain(params) and len(devices) == 1 and devices.issuperset(map(_DEVICE, ends))
+    return are_plain(params) and len(devices) == 1 and all(end.device in devices for end in ends)
 
 
 def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:
@@ -138,8 +135,8 @@ def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, 
 
 def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) -> list[Tensor]:
     """The gradients: as they are, but complex for complex parameters."""
-    dtypes = set(map(_DTYPE, params))
-    grad_dtypes = set(map(_DTYPE, grads))
+    dtypes = {param.dtype for param in params}
+    grad_dtypes = {grad.dtype for grad in grads}
     for dtype in dtypes | grad_dtypes:
         if not (dtype.is_floating_point or dtype.is_complex) or dtype.itemsize < 2:
             raise RuntimeError(
