@@ -205,7 +205,7 @@ class INDIAN(SavedExemptions):
 
         A direct call takes the step that `apply` would take with this gradient and learning rate, weight decay
         included. It counts as a step of the variable, so that the next one is not a first step. As on Keras' own
-        optimizers, it neither clips nor accumulates, and leaves `iterations` to the caller.
+        optimizers, it neither clips nor accumulates, and leaves ``iterations`` to the caller.
 
         On PyTorch, `apply` updates many variables at once and calls this only if a subclass replaces it.
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from indian_core.norms import NORMS
 from indian_torch._step import fused, multi_tensor, single_tensor, traceable
-from indian_torch._step.batches import batches
 from indian_torch._step.coefficients import norm_step
 from indian_torch._step.gather import Gathered
+from indian_torch._step.grouping import grouped
 from indian_torch._step.implementation import Implementation
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import (
@@ -70,7 +70,7 @@ def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State]
     numbers = read_steps(steps)
     counts = _counts(settings, numbers)
     has_norm = settings.norm is not None
-    for kind, (batch, of_batch) in batches(params, grads, own, counts, coefficients, choices, has_norm).items():
+    for kind, (batch, of_batch) in grouped(params, grads, own, counts, coefficients, choices, has_norm).items():
         norm = norm_step(settings, kind.count)
         next_scale = kind.implementation.update(batch, coefficients, norm, grad_scale)
         if next_scale != kind.scale:

@@ -15,7 +15,7 @@ from indian_torch._tensors.dtypes import as_real
 from indian_torch._tensors.layout import are_plain, have_one_dtype, in_memory_order
 from indian_torch._tensors.shards import local_parts
 
-__all__ = ["Choices", "Kind", "batches"]
+__all__ = ["Choices", "Kind", "grouped"]
 
 Choices: TypeAlias = Mapping[tuple[torch.device, torch.dtype], tuple[Implementation, ...]]
 """The implementations that support parameters of a device and dtype, best first."""
@@ -40,7 +40,7 @@ class Kind:
     dtype: torch.dtype
 
 
-def batches(
+def grouped(
     params: list[Tensor],
     grads: list[Tensor],
     states: list[State],
