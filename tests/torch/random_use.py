@@ -241,7 +241,9 @@ def run_sequence(seed: int) -> None:
         assert outcomes[0] == outcomes[1], f"{action.__name__}: {outcomes}"
         if users[0].cls is not TrustRegion or action is not step_with_nan:
             for p, q in zip(users[0].params, users[1].params, strict=True):
-                torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, equal_nan=True)
+                # Where a number is infinite once, the implementations agree only in that later ones are not finite.
+                pair = [torch.where(each.isfinite(), each, torch.nan) for each in (p.detach(), q.detach())]
+                torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 def _outcome(user: User, action: Callable[[User, int], None], number: int) -> bool:
