@@ -26,8 +26,8 @@ def step(
     r"""Update parameters that share the coefficients of their step, in place.
 
     With the gradient :math:`g`, or :math:`A^{-1} g` in a norm, this is the linear map of
-    `indian_core.dynamics.StepCoefficients`. Tensors of 32 or 64 bits that share one dtype are updated in a few calls for
-    all of them. Other tensors are updated one at a time, in float32 or better, and rounded once.
+    `indian_core.dynamics.StepCoefficients`. Tensors of 32 or 64 bits that share one dtype are updated in a few calls
+    for all of them. Other tensors are updated one at a time, in float32 or better, and rounded once.
 
     Args:
         params: θ. Within each list all tensors have one dtype; the tensors at one index of the lists have one shape.

@@ -50,14 +50,23 @@ def precondition(
         epsilon: ε.
         memory: From `workspace`.
     """
-    size = sum(grad.numel() for grad in grads)
+    size = sum([grad.numel() for grad in grads])
     # Zeros, since the kernels multiply the old values by 0, and nan would stay.
     directions, spare = memory[:, :size].zero_()
-    # Kernels refuse lists whose shapes differ, even if only the number of elements matters.
-    params = list(_unflatten_dense_tensors(directions, grads))
+    params = _parts(directions, grads)
     counts = [torch.tensor(float(count), device=grads[0].device)] * len(grads)
     KERNELS[norm](params, grads, accumulators, counts, spare, decay, epsilon)
     return params
+
+
+def _parts(memory: Tensor, grads: list[Tensor]) -> list[Tensor]:
+    """Views of a part of the memory for each gradient, of its shape.
+
+    Kernels refuse lists whose shapes differ, even if only the number of elements matters.
+    """
+    if all([grad.dim() == 1 for grad in grads]):  # noqa: C419
+        return list(memory.split_with_sizes([grad.numel() for grad in grads]))
+    return list(_unflatten_dense_tensors(memory, grads))
 
 
 def _adam(
@@ -72,7 +81,7 @@ def _adam(
     torch._fused_adam_(
         params,
         grads,
-        list(_unflatten_dense_tensors(spare, grads)),
+        _parts(spare, grads),
         accumulators,
         [],
         counts,

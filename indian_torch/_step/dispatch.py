@@ -1,7 +1,6 @@
 """The step of a group: which implementation updates which tensors."""
 
 from collections.abc import MutableMapping
-from operator import attrgetter
 from typing import Final
 
 import torch
@@ -28,8 +27,6 @@ from indian_torch._step.state import (
 
 __all__ = ["IMPLEMENTATIONS", "step_group"]
 
-_DEVICE, _DTYPE = attrgetter("device"), attrgetter("dtype")
-
 IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
 """The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
 
@@ -55,9 +52,9 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
 
 
 def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
-    settings, params, grads, before, coefficients = gathered
+    settings, params, grads, before, kinds, coefficients = gathered
     assert coefficients is not None
-    choices = {key: _supporting(settings, *key) for key in _devices_and_dtypes(params)}
+    choices = {key: _supporting(settings, *key) for key in kinds}
     forms = {
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
         for key, implementations in choices.items()
@@ -102,11 +99,3 @@ def _counts(settings: Settings, numbers: list[float]) -> list[int]:
     if settings.norm is not None and NORMS[settings.norm].depends_on_count:
         return [int(number) + 1 for number in numbers]
     return [2 if number else 1 for number in numbers]
-
-
-def _devices_and_dtypes(params: list[Tensor]) -> set[tuple[torch.device, torch.dtype]]:
-    """The pairs of device and dtype that there are."""
-    devices, dtypes = set(map(_DEVICE, params)), set(map(_DTYPE, params))
-    if len(devices) == len(dtypes) == 1:
-        return set(zip(devices, dtypes, strict=True))
-    return {(param.device, param.dtype) for param in params}

@@ -26,6 +26,7 @@ class Gathered(NamedTuple):
         params: The parameters that have a gradient.
         grads: Their gradients, real only for real parameters.
         states: Their states as they are before the step; None or empty before the first one.
+        kinds: The pairs of device and dtype among the parameters.
         coefficients: Of the step, where settings are numbers or read as such; None if there is nothing to do or the
             host must not read them.
     """
@@ -34,6 +35,7 @@ class Gathered(NamedTuple):
     params: list[Tensor]
     grads: list[Tensor]
     states: list[State | None]
+    kinds: set[tuple[torch.device, torch.dtype]]
     coefficients: Coefficients | None
 
 
@@ -59,18 +61,13 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
         TypeError: A setting is of the wrong type.
     """
     settings = settings_of(group)
-    params: list[Tensor] = []
-    grads: list[Tensor] = []
-    positions: list[int] = []
-    for position, param in enumerate(group["params"]):
-        grad = param.grad
-        if grad is not None:
-            params.append(param)
-            grads.append(grad)
-            positions.append(position)
+    pairs = [(param, grad) for param in group["params"] if (grad := param.grad) is not None]
+    params: list[Tensor] = [param for param, _ in pairs]
+    grads: list[Tensor] = [grad for _, grad in pairs]
     own = [states.get(param) for param in params]
     if not params:
-        return Gathered(settings, params, grads, own, None)
+        return Gathered(settings, params, grads, own, set(), None)
+    devices, dtypes = {param.device for param in params}, {param.dtype for param in params}
     if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
         raise RuntimeError(f"{owner} does not support sparse gradients")
     if settings.fused and not all(own):
@@ -79,15 +76,23 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
                 _device_dtype_check_for_fused(param)
     if settings.norm is not None and any([state and "accumulator" not in state for state in own]):  # noqa: C419
         raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    if not _are_alike(params, grads, own, settings):
+    if not _are_alike(params, grads, own, settings, devices):
+        positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
         for position, param, grad, state in zip(positions, params, grads, own, strict=True):
             _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
-    grads = _in_supported_dtypes(params, grads, place)
+    grads = _in_supported_dtypes(params, grads, dtypes, place)
     _refuse_protected(params, place)
-    return Gathered(settings, params, grads, own, _coefficients(settings, params, place))
+    kinds = {(param.device, param.dtype) for param in (params if len(devices) + len(dtypes) > 2 else params[:1])}
+    return Gathered(settings, params, grads, own, kinds, _coefficients(settings, devices, place))
 
 
-def _are_alike(params: list[Tensor], grads: list[Tensor], states: list[State | None], settings: Settings) -> bool:
+def _are_alike(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[State | None],
+    settings: Settings,
+    devices: set[torch.device],
+) -> bool:
     """Whether the shapes agree and all is on one device, as far as a quick look can tell."""
     keys = ("velocity",) if settings.norm is None else ("velocity", "accumulator")
     shapes = [param.shape for param in params]
@@ -108,7 +113,6 @@ def _are_alike(params: list[Tensor], grads: list[Tensor], states: list[State | N
     except AttributeError:
         return False
     # Modules move as a whole. A look at the device of each tensor would take longer than all others here.
-    devices = {param.device for param in params}
     ends = [tensors[end] for tensors in found for end in (0, -1)]
     return are_plain(params) and len(devices) == 1 and all(end.device in devices for end in ends)
 
@@ -133,9 +137,10 @@ def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, 
             raise ValueError(f"the {name} of {place} must be distributed as the parameter is")
 
 
-def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) -> list[Tensor]:
-    """The gradients: as they are, but complex for complex parameters."""
-    dtypes = {param.dtype for param in params}
+def _in_supported_dtypes(
+    params: list[Tensor], grads: list[Tensor], dtypes: set[torch.dtype], place: str
+) -> list[Tensor]:
+    """The gradients: as they are, but complex for complex parameters, which are of these dtypes."""
     grad_dtypes = {grad.dtype for grad in grads}
     for dtype in dtypes | grad_dtypes:
         if not (dtype.is_floating_point or dtype.is_complex) or dtype.itemsize < 2:
@@ -160,13 +165,13 @@ def _refuse_protected(params: list[Tensor], place: str) -> None:
         )
 
 
-def _coefficients(settings: Settings, params: list[Tensor], place: str) -> Coefficients | None:
+def _coefficients(settings: Settings, param_devices: set[torch.device], place: str) -> Coefficients | None:
     """The coefficients of the step, computed now since settings may have no meaning."""
     check_dtypes(settings)
     if settings.norm is not None:
         check_choice("norm", settings.norm, tuple(NORMS))
     if settings.differentiable or settings.capturable:
-        devices = {param.device for param in params} | {torch.device("cpu")}
+        devices = param_devices | {torch.device("cpu")}
         for name, value in settings._asdict().items():
             if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
                 raise ValueError(
