@@ -10,6 +10,9 @@ from tests.cross_framework.cases import Case, Hyperparameters
 from tests.cross_framework.implementations import VARIANTS, parametrize_implementations
 from tests.cross_framework.processes import call
 
+# Five processes start for it.
+pytestmark = pytest.mark.slow
+
 GROUP = Hyperparameters(0.5, 0.1)
 CASE = Case("logistic regression", Constant(0.1), (GROUP, GROUP), 300, "bfloat16")
 KIND = "bfloat16 against float32, last iterate of 300 steps"

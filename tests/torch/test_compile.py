@@ -43,6 +43,7 @@ class Pair:
         return self.counter.frame_count
 
 
+@pytest.mark.slow
 @each_implementation_and_norm
 def test_float_step_size_compiles_once_more_when_it_first_changes(flags: dict[str, bool]) -> None:
     pair = Pair(0.1, flags)
@@ -52,6 +53,7 @@ def test_float_step_size_compiles_once_more_when_it_first_changes(flags: dict[st
         assert pair.step(k, compiled=True) == 3
 
 
+@pytest.mark.slow
 @each_implementation
 def test_compiled_steps_may_follow_others_and_be_followed(flags: dict[str, bool]) -> None:
     """With ``fused``, other steps keep a multiple of the velocity; one graph more takes over from it."""

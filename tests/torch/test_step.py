@@ -193,6 +193,7 @@ def test_gradient_scaler_skips_a_step_with_an_infinite_gradient() -> None:
     assert param.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_compiled_step_takes_the_same_steps(take_step: Callable[..., None], implementation: dict[str, bool]) -> None:
     """Compiled without a C++ compiler, in two graphs: for the first step and for later ones."""
     from torch._dynamo.testing import CompileCounterWithBackend

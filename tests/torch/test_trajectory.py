@@ -51,13 +51,14 @@ def test_follows_the_phase_form(
     assert_follows_reference(INDIAN(parameters(), **hyperparameters, **implementation))
 
 
-@pytest.mark.parametrize("hyperparameters", HYPERPARAMETERS.values(), ids=HYPERPARAMETERS)
+@pytest.mark.parametrize("name", ["paper", "rmsprop", "everything"])
 def test_tensor_hyperparameters_follow_the_phase_form(
-    assert_follows_reference: Follows, implementation: dict[str, bool], hyperparameters: dict[str, float]
+    assert_follows_reference: Follows, implementation: dict[str, bool], name: str
 ) -> None:
+    """Their values make no difference to how they are read: those are tested as numbers."""
     tensors = {
-        name: value if isinstance(value, str) else torch.tensor(value, dtype=torch.float64)
-        for name, value in hyperparameters.items()
+        key: value if isinstance(value, str) else torch.tensor(value, dtype=torch.float64)
+        for key, value in HYPERPARAMETERS[name].items()
     }
     assert_follows_reference(INDIAN(parameters(), **tensors, **implementation))
 
