@@ -93,7 +93,7 @@ def _are_alike(
     settings: Settings,
     devices: set[torch.device],
 ) -> bool:
-    """Whether the shapes agree and all is on one device, as far as a quick look can tell."""
+    """Whether the shapes agree and all is on one device."""
     keys = ("velocity",) if settings.norm is None else ("velocity", "accumulator")
     shapes = [param.shape for param in params]
     if shapes != [grad.shape for grad in grads]:
@@ -112,9 +112,8 @@ def _are_alike(
             return False
     except AttributeError:
         return False
-    # Modules move as a whole. A look at the device of each tensor would take longer than all others here.
-    ends = [tensors[end] for tensors in found for end in (0, -1)]
-    return are_plain(params) and len(devices) == 1 and all(end.device in devices for end in ends)
+    found_devices = {tensor.device for tensors in found for tensor in tensors}
+    return are_plain(params) and len(devices) == 1 and found_devices == devices
 
 
 def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:

@@ -89,10 +89,10 @@ def test_a_state_of_another_shape(implementation: dict[str, Any], norm: dict[str
 
 
 @each_norm
-@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("position", [0, 1, 2])
 def test_a_state_on_another_device(implementation: dict[str, Any], norm: dict[str, Any], position: int) -> None:
     """As after `Module.to` where the optimizer was made before."""
-    optimizer = start(implementation | norm, (4,), (2,), (3, 2))
+    optimizer = start(implementation | norm, (4,), (2,), (3, 2), (5,))
     state = optimizer.state[parameters(optimizer)[1 + position]]
     name = "scaled_velocity" if "scale" in state else "velocity"
     state[name] = state[name].to("meta")
