@@ -20,8 +20,8 @@ class Verdict(NamedTuple):
     Attributes:
         ratio: (loss − trial loss) / model decrease; 1 within rounding, 0 if the model does not fall.
         accepted: Whether the parameters take the step.
-        within_rounding: Whether both decreases are within the rounding error of the loss, or the loss is exactly 0 and
-            the step does not lower it.
+        within_rounding: Whether both decreases are within the rounding error of the loss, or the batch is fitted
+            perfectly.
         radius: Δ for the next step.
     """
 
@@ -53,9 +53,9 @@ def judge(
     step is accepted only if the loss has not grown, so that an accepted step never raises it; and the radius grows only
     after a step to the boundary, from where a longer one may be told from rounding errors.
 
-    A loss of exactly 0 that the step does not lower is that of a batch which is fitted perfectly. Its gradient is made
-    of rounding errors, so the batch says nothing of the radius, and the radius stays as it is. If a loss can be
-    negative, add a constant to it, so that it does not start at exactly 0.
+    A loss of exactly 0 that the step does not lower, and of which the model promises no more than √eps, is that of a
+    batch which is fitted perfectly. Its gradient is made of rounding errors, so the batch says nothing of the radius,
+    and the radius stays as it is.
 
     Args:
         loss: L(w).
@@ -76,8 +76,8 @@ def judge(
     """
     decrease = loss - trial_loss
     error = rounding_error(loss, eps, xp=xp)
-    # A gradient that is not finite is no fit, though its step is 0.
-    fitted = (loss == 0) & (trial_loss >= 0) & xp.isfinite(model_decrease)
+    # Nothing else tells the scale of a loss that is exactly 0. A gradient that is not finite is no fit.
+    fitted = (loss == 0) & (trial_loss >= 0) & (model_decrease <= eps**0.5) & xp.isfinite(model_decrease)
     within_rounding = fitted | ((xp.abs(decrease) <= error) & (xp.abs(model_decrease) <= error))
     # A model that does not fall is no model: by rounding errors, or not finite.
     falls = model_decrease > 0

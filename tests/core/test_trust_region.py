@@ -108,7 +108,7 @@ def test_verdicts_are_the_same_on_the_arrays_of_every_framework(
 
 @pytest.mark.parametrize("trial", [0.0, 1e-30, 0.5])
 @pytest.mark.parametrize("end", list(Termination))
-@pytest.mark.parametrize("decrease", [0.0, 1e-20, 3.0])
+@pytest.mark.parametrize("decrease", [0.0, 1e-20, 1e-9])
 def test_a_loss_of_exactly_zero_leaves_the_radius_alone(trial: float, end: Termination, decrease: float) -> None:
     """Of a batch that is fitted perfectly."""
     found = verdict(0.0, trial, decrease, radius=0.5, end=end)
@@ -121,6 +121,14 @@ def test_a_loss_that_falls_below_zero_is_judged_as_any_other() -> None:
     found = verdict(0.0, -1.0, 1.0, radius=0.5)
     assert found.accepted
     assert found.radius == pytest.approx(0.55)
+    assert not found.within_rounding
+
+
+def test_a_loss_that_is_zero_on_its_way_down_is_judged_as_any_other() -> None:
+    """As at a saddle of height 0, from which the model promises a way down that is shorter than the radius."""
+    found = verdict(0.0, 4.0, 2.5, radius=0.6)
+    assert not found.accepted
+    assert found.radius == pytest.approx(0.4)
     assert not found.within_rounding
 
 
