@@ -61,9 +61,8 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
         TypeError: A setting is of the wrong type.
     """
     settings = settings_of(group)
-    pairs = [(param, grad) for param in group["params"] if (grad := param.grad) is not None]
-    params: list[Tensor] = [param for param, _ in pairs]
-    grads: list[Tensor] = [grad for _, grad in pairs]
+    params: list[Tensor] = [param for param in group["params"] if param.grad is not None]
+    grads: list[Any] = [param.grad for param in params]
     own = [states.get(param) for param in params]
     if not params:
         return Gathered(settings, params, grads, own, set(), None)
