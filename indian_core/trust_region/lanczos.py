@@ -101,11 +101,9 @@ def solve(problem: Problem, space: VectorSpace) -> Solution:
         wanted = needs_probe(previous, problem.loss, eps=problem.loss_eps, xp=xp) & from_probe
         probing = start_lanczos(0 * gradient_norm, problem.max_iterations, wanted=wanted, **constants)
         state = _either(from_probe, probing, previous, xp)
+        carry = [state, space.zeros_like(gradient), first_vector(wanted), 0 * gradient_norm]
         last: LanczosState
-        # No name, which would keep the first vector alive.
-        last, *_ = space.loop(
-            runs, iterate, (state, space.zeros_like(gradient), first_vector(wanted), 0 * gradient_norm)
-        )
+        last, *_ = space.loop(runs, iterate, carry)
         return last
 
     begun = start_lanczos(gradient_norm, problem.max_iterations, wanted=gradient_norm != 0, **constants)
@@ -147,9 +145,8 @@ def _combination(
         return j + 1, step, vector, space.choose(last, lambda: image, next_vector)
 
     zeros_like, gradient = space.zeros_like, problem.gradient
-    _, step, _, image = space.loop(
-        runs, iterate, (0 * state.iterations, zeros_like(gradient), zeros_like(gradient), first_vector())
-    )
+    carry = [0 * state.iterations, zeros_like(gradient), zeros_like(gradient), first_vector()]
+    _, step, _, image = space.loop(runs, iterate, carry)
     return step, image
 
 

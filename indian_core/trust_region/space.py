@@ -57,8 +57,8 @@ class VectorSpace(Protocol):
     def choose(self, condition: Scalar, yes: Callable[[], Vector], no: Callable[[], Vector]) -> Vector:
         """The vector that one of two functions returns; the other is not computed where that can be avoided."""
 
-    def loop(self, runs: Callable[..., Scalar], iterate: Callable[..., Any], carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        """``carry = iterate(*carry)`` as long as ``runs(*carry)``."""
+    def loop(self, runs: Callable[..., Scalar], iterate: Callable[..., Any], carry: list[Any]) -> tuple[Any, ...]:
+        """``carry = iterate(*carry)`` as long as ``runs(*carry)``; the list may be emptied."""
 
     def twice(self, run: Callable[[Any, Scalar], Any], state: Any) -> tuple[Any, Any]:
         """``first = run(state, False)`` and ``second = run(first, True)``, where one loop may serve both."""
@@ -73,11 +73,14 @@ class PythonLoops:
         return yes() if condition else no()
 
     @staticmethod
-    def loop(runs: Callable[..., Scalar], iterate: Callable[..., Any], carry: tuple[Any, ...]) -> tuple[Any, ...]:
+    def loop(runs: Callable[..., Scalar], iterate: Callable[..., Any], carry: list[Any]) -> tuple[Any, ...]:
         """As `VectorSpace.loop`."""
-        while runs(*carry):
-            carry = iterate(*carry)
-        return carry
+        now = tuple(carry)
+        # The caller's list would keep the first vectors alive.
+        carry.clear()
+        while runs(*now):
+            now = iterate(*now)
+        return now
 
     @staticmethod
     def twice(run: Callable[[Any, Scalar], Any], state: Any) -> tuple[Any, Any]:

@@ -72,7 +72,7 @@ def solve(problem: Problem, space: VectorSpace) -> Solution:
     preconditioned = space.precondition(gradient)
     (squared,) = space.dots((gradient, preconditioned))
     state = start(squared, tolerance=problem.tolerance, eps=space.eps, xp=xp)
-    carry = (state, space.zeros_like(gradient), space.copy(gradient), space.multiply(-1.0, preconditioned))
+    carry = [state, space.zeros_like(gradient), space.copy(gradient), space.multiply(-1.0, preconditioned)]
     state, step, residual, _ = space.loop(runs, iterate, carry)
     image = space.add_scaled(residual, -1.0, gradient)
     return measured(problem, space, step, image, xp.sqrt(squared))._replace(

@@ -83,7 +83,7 @@ class TreeSpace:
         """One of two trees, in a branch: the compiler keeps neither of them."""
         return jax.lax.cond(condition, yes, no)
 
-    def loop(self, runs: Callable[..., Any], iterate: Callable[..., Any], carry: tuple[Any, ...]) -> tuple[Any, ...]:
+    def loop(self, runs: Callable[..., Any], iterate: Callable[..., Any], carry: list[Any]) -> tuple[Any, ...]:
         """A `jax.lax.while_loop`; the scalars of a state keep their dtypes."""
         state, *vectors = carry
         return jax.lax.while_loop(

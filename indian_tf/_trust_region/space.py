@@ -70,10 +70,10 @@ class TensorFlowSpace:
         """One of two vectors."""
         return tf.cond(condition, yes, no)
 
-    def loop(self, runs: Callable[..., Any], iterate: Callable[..., Any], carry: tuple[Any, ...]) -> tuple[Any, ...]:
+    def loop(self, runs: Callable[..., Any], iterate: Callable[..., Any], carry: list[Any]) -> tuple[Any, ...]:
         """A `tf.while_loop`; the scalars keep the dtypes that they begin with."""
         dtype = self._diagonal.dtype
-        begun = tf.nest.map_structure(lambda value: _tensor(value, dtype), carry)
+        begun = tf.nest.map_structure(lambda value: _tensor(value, dtype), tuple(carry))
 
         def body(*before: Any) -> Any:
             return tf.nest.map_structure(lambda old, new: tf.cast(new, old.dtype), before, iterate(*before))
