@@ -69,6 +69,8 @@ def test_no_process_outlives_the_run(ending, options):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # The jobs that a shell runs in the background ignore this signal, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         wait_for(lambda: run.poll() is not None or any_worker(marked(run_id)), RUN_TIMEOUT)
