@@ -1,5 +1,6 @@
 """INDIAN as a `torch.optim.Optimizer`."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -12,11 +13,12 @@ from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial
 from indian_torch._optimizer.names import refuses_other_names, warn_of_other_names
 from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
 from indian_torch._step.dispatch import step_group
-from indian_torch._step.gather import gather
+from indian_torch._step.gather import Known, gather
 from indian_torch._step.settings import Settings, as_number, checked, settings_of
 from indian_torch._step.state import SAVED_OTHERWISE, loaded, saved, velocity_of
 from indian_torch._tensors.comparison import copied
 from indian_torch._tensors.dtypes import at_least_float32
+from indian_torch._tensors.guards import Memo
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -131,7 +133,12 @@ class INDIAN(SavedOptimizer):
             velocity_dtype=velocity_dtype,
             norm_dtype=norm_dtype,
         )
+        self._memos: defaultdict[int, Memo[Known]] = defaultdict(Memo)
         super().__init__(params, checked(settings)._asdict())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._memos = defaultdict(Memo)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""
@@ -169,7 +176,7 @@ class INDIAN(SavedOptimizer):
                 loss = closure()
         # All checks come before the first update, so an error leaves parameters and state as they were.
         gathered = [
-            gather(group, self.state, f"group {index}", type(self).__name__)
+            gather(group, self.state, f"group {index}", type(self).__name__, self._memos[index])
             for index, group in enumerate(self.param_groups)
         ]
         found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)

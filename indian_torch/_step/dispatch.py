@@ -1,7 +1,7 @@
 """The step of a group: which implementation updates which tensors."""
 
 from collections.abc import MutableMapping
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from indian_core.norms import NORMS
 from indian_torch._step import fused, multi_tensor, single_tensor, traceable
 from indian_torch._step.coefficients import norm_step
 from indian_torch._step.gather import Gathered
-from indian_torch._step.grouping import grouped
+from indian_torch._step.grouping import Members, grouped
 from indian_torch._step.implementation import Implementation
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import (
@@ -18,6 +18,7 @@ from indian_torch._step.state import (
     State,
     advance_steps,
     all_conform,
+    buffers_of,
     conforms,
     form_of,
     in_form,
@@ -52,28 +53,27 @@ def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_s
 
 
 def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
-    settings, params, grads, before, kinds, coefficients = gathered
+    settings, params, grads, states_before, buffers, kinds, layout, coefficients = gathered
     assert coefficients is not None
     choices = {key: _supporting(settings, *key) for key in kinds}
     forms = {
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
         for key, implementations in choices.items()
     }
-    if len(forms) == 1 and all_conform(before, *forms.values()):
-        own = before
-    else:
+    own: list[Any] = states_before
+    if buffers is None or len(forms) > 1 or not all_conform(buffers, *forms.values()):
         own = _states_in_form(gathered, [forms[param.device, param.dtype] for param in params], states)
-    steps = [state["step"] for state in own]
-    numbers = read_steps(steps)
-    counts = _counts(settings, numbers)
-    has_norm = settings.norm is not None
-    for kind, (batch, of_batch) in grouped(params, grads, own, counts, coefficients, choices, has_norm).items():
+        buffers, layout = buffers_of(own, has_norm=settings.norm is not None), None
+        assert buffers is not None
+    numbers = read_steps(buffers)
+    members = Members(params, grads, own, buffers, layout, _counts(settings, numbers))
+    for kind, (batch, of_batch) in grouped(members, coefficients, choices).items():
         norm = norm_step(settings, kind.count)
         next_scale = kind.implementation.update(batch, coefficients, norm, grad_scale)
         if next_scale != kind.scale:
             for state in of_batch:
                 state["scale"] = next_scale
-    advance_steps(own, steps, numbers)
+    advance_steps(own, buffers, numbers)
 
 
 def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:

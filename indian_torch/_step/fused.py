@@ -4,7 +4,6 @@ INDIAN is SGD with Nesterov momentum on a multiple of its velocity: see `indian_
 """
 
 import functools
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from indian_torch._step.implementation import Batch
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.dtypes import is_full_precision
-from indian_torch._tensors.layout import are_contiguous
+from indian_torch._tensors.layout import Layout
 
 __all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_scale"]
 
@@ -51,9 +50,9 @@ def velocity_scale(coefficients: Coefficients) -> float:
     return _usual_scale(coefficients.post) or 1.0
 
 
-def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
+def fits(layout: Layout) -> bool:
     """Whether the kernel, which looks at no strides, is right for these."""
-    return is_plain and has_one_dtype and are_contiguous(tensors)
+    return all(layout)
 
 
 def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:

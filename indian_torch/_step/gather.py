@@ -1,7 +1,8 @@
 """What a step works on: the tensors of a group, with every check that may refuse them."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,11 +12,15 @@ from indian_core.hyperparameters import RANGES, check_choice, check_number
 from indian_core.norms import NORMS
 from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
 from indian_torch._step.settings import Settings, check_dtypes, settings_of
-from indian_torch._step.state import State
+from indian_torch._step.state import Buffers, State, buffers_of
 from indian_torch._tensors.comparison import difference
-from indian_torch._tensors.layout import are_plain
+from indian_torch._tensors.guards import Memo
+from indian_torch._tensors.layout import Layout, are_plain, layout_of
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Gathered", "Kinds", "Known", "gather"]
+
+Kinds: TypeAlias = set[tuple[torch.device, torch.dtype]]
+"""Pairs of the device and the dtype of parameters."""
 
 
 class Gathered(NamedTuple):
@@ -26,7 +31,9 @@ class Gathered(NamedTuple):
         params: The parameters that have a gradient.
         grads: Their gradients, real only for real parameters.
         states: Their states as they are before the step; None or empty before the first one.
+        buffers: The tensors of the states; None if a state has none yet, or not those of the others.
         kinds: The pairs of device and dtype among the parameters.
+        layout: Of all these tensors; None if it has not been looked at.
         coefficients: Of the step, where settings are numbers or read as such; None if there is nothing to do or the
             host must not read them.
     """
@@ -35,11 +42,22 @@ class Gathered(NamedTuple):
     params: list[Tensor]
     grads: list[Tensor]
     states: list[State | None]
-    kinds: set[tuple[torch.device, torch.dtype]]
+    buffers: Buffers | None
+    kinds: Kinds
+    layout: Layout | None
     coefficients: Coefficients | None
 
 
-def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str) -> Gathered:
+class Known(NamedTuple):
+    """What a check found out about tensors that passed it; see `Gathered`."""
+
+    kinds: Kinds
+    layout: Layout
+
+
+def gather(
+    group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str, memo: Memo[Known]
+) -> Gathered:
     """The settings of a group, and its parameters that have a gradient; changes nothing.
 
     An optimizer gathers all groups before it updates the first one, so an error leaves everything as it was. The
@@ -50,6 +68,7 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
         states: Of all parameters of the optimizer.
         place: Of the group, for errors.
         owner: The name of the optimizer, for errors.
+        memo: Keeps the result of the checks for the next step of the group.
 
     Raises:
         RuntimeError: A gradient is sparse; a parameter is not of a floating or complex dtype of at least 16 bits, or
@@ -61,58 +80,72 @@ def gather(group: Mapping[str, Any], states: Mapping[Tensor, State], place: str,
         TypeError: A setting is of the wrong type.
     """
     settings = settings_of(group)
-    params: list[Tensor] = [param for param in group["params"] if param.grad is not None]
+    params: list[Tensor] = group["params"]
     grads: list[Any] = [param.grad for param in params]
+    if any([grad is None for grad in grads]):  # noqa: C419
+        params = [param for param, grad in zip(params, grads, strict=True) if grad is not None]
+        grads = [grad for grad in grads if grad is not None]
     own = [states.get(param) for param in params]
     if not params:
-        return Gathered(settings, params, grads, own, set(), None)
-    devices, dtypes = {param.device for param in params}, {param.dtype for param in params}
-    if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
-        raise RuntimeError(f"{owner} does not support sparse gradients")
-    if settings.fused and not all(own):
-        for param, state in zip(params, own, strict=True):
-            if not state:
-                _device_dtype_check_for_fused(param)
-    if settings.norm is not None and any([state and "accumulator" not in state for state in own]):  # noqa: C419
-        raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    if not _are_alike(params, grads, own, settings, devices):
-        positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
-        for position, param, grad, state in zip(positions, params, grads, own, strict=True):
-            _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
-    grads = _in_supported_dtypes(params, grads, dtypes, place)
+        return Gathered(settings, params, grads, own, None, set(), None, None)
+    buffers = buffers_of(own, has_norm=settings.norm is not None)
+    if buffers is None or torch.compiler.is_compiling():
+        tensors, known = [], None
+    else:
+        tensors = [*params, *grads, *chain(*buffers.lists)]
+        known = memo.get(tensors)
+    if known is None:
+        _refuse_unfit(group, settings, params, grads, own, buffers, place, owner)
+        supported, kinds = _in_supported_dtypes(params, grads, place)
+        layout = layout_of(params, grads, *buffers.lists) if buffers is not None and tensors else None
+        if layout is not None and layout.is_plain and supported is grads:
+            memo.keep(tensors, Known(kinds, layout))
+        grads = supported
+    else:
+        kinds, layout = known
     _refuse_protected(params, place)
-    kinds = {(param.device, param.dtype) for param in (params if len(devices) + len(dtypes) > 2 else params[:1])}
-    return Gathered(settings, params, grads, own, kinds, _coefficients(settings, devices, place))
+    return Gathered(settings, params, grads, own, buffers, kinds, layout, _coefficients(settings, kinds, place))
 
 
-def _are_alike(
+def _refuse_unfit(
+    group: Mapping[str, Any],
+    settings: Settings,
     params: list[Tensor],
     grads: list[Tensor],
     states: list[State | None],
-    settings: Settings,
-    devices: set[torch.device],
-) -> bool:
-    """Whether the shapes agree and all is on one device."""
-    keys = ("velocity",) if settings.norm is None else ("velocity", "accumulator")
+    buffers: Buffers | None,
+    place: str,
+    owner: str,
+) -> None:
+    """Refuse gradients and states that do not go with their parameters."""
+    if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
+        raise RuntimeError(f"{owner} does not support sparse gradients")
+    if settings.fused and not all(states):
+        for param, state in zip(params, states, strict=True):
+            if not state:
+                _device_dtype_check_for_fused(param)
+    if settings.norm is not None and any([state and "accumulator" not in state for state in states]):  # noqa: C419
+        raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
+    lists: list[list[Any]] | None = [grads]
+    if any(states):
+        lists = None if buffers is None else [grads, *buffers.lists]
+    if lists is None or not _are_alike(params, lists):
+        positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
+        for position, param, grad, state in zip(positions, params, grads, states, strict=True):
+            _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
+
+
+def _are_alike(params: list[Tensor], others: list[list[Any]]) -> bool:
+    """Whether the shapes agree, all is on one device, and no parameter is of a subclass."""
     shapes = [param.shape for param in params]
-    if shapes != [grad.shape for grad in grads]:
-        return False
-    if not all(states):
-        shapes = [shape for shape, state in zip(shapes, states, strict=True) if state]
-        states = [state for state in states if state]
-    found: list[list[Any]] = [grads]
-    if states:
-        velocity = "scaled_velocity" if "scale" in states[0] else "velocity"  # type: ignore[operator]
-        keys = (velocity,) if settings.norm is None else (velocity, "accumulator")
-        # A missing one is None, which has no shape.
-        found += [[state.get(key) for state in states] for key in keys]  # type: ignore[union-attr]
+    devices = {param.device for param in params}
     try:
-        if any([shapes != [tensor.shape for tensor in tensors] for tensors in found[1:]]):  # noqa: C419
+        if any([shapes != [tensor.shape for tensor in tensors] for tensors in others]):  # noqa: C419
             return False
-    except AttributeError:
+        devices |= {tensor.device for tensors in others for tensor in tensors}
+    except AttributeError:  # One is None.
         return False
-    found_devices = {tensor.device for tensors in found for tensor in tensors}
-    return are_plain(params) and len(devices) == 1 and found_devices == devices
+    return are_plain(params) and len(devices) == 1
 
 
 def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:
@@ -135,11 +168,10 @@ def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, 
             raise ValueError(f"the {name} of {place} must be distributed as the parameter is")
 
 
-def _in_supported_dtypes(
-    params: list[Tensor], grads: list[Tensor], dtypes: set[torch.dtype], place: str
-) -> list[Tensor]:
-    """The gradients: as they are, but complex for complex parameters, which are of these dtypes."""
-    grad_dtypes = {grad.dtype for grad in grads}
+def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) -> tuple[list[Tensor], Kinds]:
+    """The gradients, complex for complex parameters and otherwise as they are; and the kinds of the parameters."""
+    kinds = {(param.device, param.dtype) for param in params}
+    dtypes, grad_dtypes = {dtype for _, dtype in kinds}, {grad.dtype for grad in grads}
     for dtype in dtypes | grad_dtypes:
         if not (dtype.is_floating_point or dtype.is_complex) or dtype.itemsize < 2:
             raise RuntimeError(
@@ -150,8 +182,8 @@ def _in_supported_dtypes(
         for param, grad in zip(params, grads, strict=True):
             if grad.is_complex() and not param.is_complex():
                 raise ValueError(f"gradients of real parameters must be real, got one of {grad.dtype} in {place}")
-        return [g if p.is_complex() == g.is_complex() else g.to(p.dtype) for p, g in zip(params, grads, strict=True)]
-    return grads
+        grads = [g if p.is_complex() == g.is_complex() else g.to(p.dtype) for p, g in zip(params, grads, strict=True)]
+    return grads, kinds
 
 
 def _refuse_protected(params: list[Tensor], place: str) -> None:
@@ -163,13 +195,13 @@ def _refuse_protected(params: list[Tensor], place: str) -> None:
         )
 
 
-def _coefficients(settings: Settings, param_devices: set[torch.device], place: str) -> Coefficients | None:
+def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients | None:
     """The coefficients of the step, computed now since settings may have no meaning."""
     check_dtypes(settings)
     if settings.norm is not None:
         check_choice("norm", settings.norm, tuple(NORMS))
     if settings.differentiable or settings.capturable:
-        devices = param_devices | {torch.device("cpu")}
+        devices = {torch.device("cpu"), *(device for device, _ in kinds)}
         for name, value in settings._asdict().items():
             if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
                 raise ValueError(

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.implementation import Batch, Implementation
-from indian_torch._step.state import State
+from indian_torch._step.state import Buffers, State
 from indian_torch._tensors.dtypes import as_real
-from indian_torch._tensors.layout import are_plain, have_one_dtype, in_memory_order
+from indian_torch._tensors.layout import Layout, in_memory_order, layout_of
 from indian_torch._tensors.shards import local_parts
 
-__all__ = ["Choices", "Kind", "grouped"]
+__all__ = ["Choices", "Kind", "Members", "grouped"]
 
 Choices: TypeAlias = Mapping[tuple[torch.device, torch.dtype], tuple[Implementation, ...]]
 """The implementations that support parameters of a device and dtype, best first."""
@@ -40,88 +39,80 @@ class Kind:
     dtype: torch.dtype
 
 
-def grouped(
-    params: list[Tensor],
-    grads: list[Tensor],
-    states: list[State],
-    counts: list[int],
-    coefficients: Coefficients,
-    choices: Choices,
-    has_norm: bool,
-) -> dict[Kind, tuple[Batch, list[State]]]:
+class Members(NamedTuple):
+    """The parameters of a group that take a step, at least one.
+
+    Attributes:
+        params: The parameters.
+        grads: Their gradients.
+        states: Their states, of the form that the first of their implementations asks for.
+        buffers: The tensors of the states.
+        layout: Of all these tensors; None if it has not been looked at.
+        counts: The numbers of their steps; 2 for all later steps if the number makes no difference.
+    """
+
+    params: list[Tensor]
+    grads: list[Tensor]
+    states: list[State]
+    buffers: Buffers
+    layout: Layout | None
+    counts: list[int]
+
+
+def grouped(members: Members, coefficients: Coefficients, choices: Choices) -> dict[Kind, tuple[Batch, list[State]]]:
     """The parameters of a group by kind, with the states of each batch.
 
     Args:
-        params: The parameters that have a gradient, at least one.
-        grads: Their gradients.
-        states: Their states, of the form that the first of their implementations asks for.
-        counts: The numbers of their steps; 2 for all later steps if the number makes no difference.
+        members: The parameters.
         coefficients: Of the group.
         choices: The implementations that support the parameters.
-        has_norm: Whether the step is taken in a norm.
     """
-    arguments = params, grads, states, counts, coefficients, choices, has_norm
-    return _single_batch(*arguments) or _batches_by_kind(*arguments)
+    return _single_batch(members, coefficients, choices) or _batches_by_kind(members, coefficients, choices)
 
 
 def _single_batch(
-    params: list[Tensor],
-    grads: list[Tensor],
-    states: list[State],
-    counts: list[int],
-    coefficients: Coefficients,
-    choices: Choices,
-    has_norm: bool,
+    members: Members, coefficients: Coefficients, choices: Choices
 ) -> dict[Kind, tuple[Batch, list[State]]] | None:
     """All parameters in one batch, found without a look at each, if the best implementation fits them all."""
+    params, grads, states, buffers, layout, counts = members
     count, scale = counts[0], states[0].get("scale", 1.0)
     scales = [state.get("scale", 1.0) for state in states]
     if len(choices) > 1 or counts.count(count) != len(counts) or scales.count(scale) != len(scales):
         return None
-    lists = [params, grads, *_buffers(states, has_norm)]
-    tensors = list(chain(*lists))
     (((device, dtype), implementations),) = choices.items()
+    lists = [params, grads, *buffers.lists]
+    layout = layout or layout_of(*lists)
     # The implementations support the dtypes of parameters and state.
-    if not are_plain(tensors) or not have_one_dtype([params[0], *grads]) or (dtype.is_complex and has_norm):
+    if not layout.is_plain or not layout.has_one_dtype or (dtype.is_complex and buffers.accumulators is not None):
         return None
     implementation = _able(implementations, coefficients, count)[0]
-    if not implementation.fits(tensors, is_plain=True, has_one_dtype=True):
+    if not implementation.fits(layout):
         return None
     kind = Kind(implementation, count, scale, device, dtype)
     return {kind: (_batch(lists, kind), states)}
 
 
 def _batches_by_kind(
-    params: list[Tensor],
-    grads: list[Tensor],
-    states: list[State],
-    counts: list[int],
-    coefficients: Coefficients,
-    choices: Choices,
-    has_norm: bool,
+    members: Members, coefficients: Coefficients, choices: Choices
 ) -> dict[Kind, tuple[Batch, list[State]]]:
+    params, grads, states, buffers, _, counts = members
     found: dict[Kind, tuple[list[list[Tensor]], list[State]]] = {}
-    for param, grad, state, count in zip(params, grads, states, counts, strict=True):
-        tensors = local_parts(param, grad, *(buffer for (buffer,) in _buffers([state], has_norm)))
-        if has_norm:
+    lists = [params, grads, *buffers.lists]
+    for state, count, *of_param in zip(states, counts, *lists, strict=True):
+        device, dtype = of_param[0].device, of_param[0].dtype
+        tensors = local_parts(*of_param)
+        if buffers.accumulators is not None:
             tensors = tuple(map(as_real, tensors))
         tensors = in_memory_order(*tensors)
-        able = _able(choices[param.device, param.dtype], coefficients, count)
-        memory = {"is_plain": are_plain(tensors), "has_one_dtype": have_one_dtype(tensors)}
-        implementation = next(each for each in able if each.fits(tensors, **memory))
-        kind = Kind(implementation, count, state.get("scale", 1.0), param.device, tensors[0].dtype)
-        lists, of_batch = found.setdefault(kind, ([[] for _ in tensors], []))
-        for tensors_so_far, tensor in zip(lists, tensors, strict=True):
+        layout = layout_of(*([tensor] for tensor in tensors))
+        able = _able(choices[device, dtype], coefficients, count)
+        implementation = next(each for each in able if each.fits(layout))
+        kind = Kind(implementation, count, state.get("scale", 1.0), device, tensors[0].dtype)
+        of_kind, states_of_kind = found.setdefault(kind, ([[] for _ in tensors], []))
+        for tensors_so_far, tensor in zip(of_kind, tensors, strict=True):
             tensors_so_far.append(tensor)
-        of_batch.append(state)
-    return {kind: (_batch(lists, kind), of_batch) for kind, (lists, of_batch) in found.items()}
-
-
-def _buffers(states: list[State], has_norm: bool) -> list[list[Tensor]]:
-    """The velocities or their multiples and, in a norm, the accumulators."""
-    velocity = "scaled_velocity" if "scale" in states[0] else "velocity"
-    keys = (velocity, "accumulator") if has_norm else (velocity,)
-    return [[state[key] for state in states] for key in keys]
+        states_of_kind.append(state)
+    return {kind: (_batch(of_kind, kind), states_of_kind) for kind, (of_kind, states_of_kind) in found.items()}
 
 
 def _able(implementations: tuple[Implementation, ...], coefficients: Coefficients, count: int) -> list[Implementation]:

@@ -1,6 +1,5 @@
 """What an implementation of the step is asked and told."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 from indian_torch._norm.dispatch import NormStep
 from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.settings import Settings
+from indian_torch._tensors.layout import Layout
 
 __all__ = ["Batch", "Implementation"]
 
@@ -45,14 +45,8 @@ class Implementation(Protocol):
     def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
         """Whether it can express a step with these numbers."""
 
-    def fits(self, tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
-        """Whether it can work on tensors that lie in memory like these.
-
-        Args:
-            tensors: Parameters, gradients, velocities and, in a norm, accumulators.
-            is_plain: Whether none is of a subclass of tensors.
-            has_one_dtype: Whether they are of one dtype.
-        """
+    def fits(self, layout: Layout) -> bool:
+        """Whether it can work on tensors that lie in memory like this."""
 
     def update(
         self, batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None

@@ -1,7 +1,5 @@
 """The step of many tensors in a few calls, each a pass over all of them."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.dtypes import is_full_precision
+from indian_torch._tensors.layout import Layout
 
 __all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
 
@@ -34,9 +33,9 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
+def fits(layout: Layout) -> bool:
     """Whether they are of one dtype; a gradient may be of another. It uses operations that respect strides."""
-    return has_one_dtype
+    return layout.has_one_dtype
 
 
 def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad_scale: Tensor | None) -> float:

@@ -1,6 +1,5 @@
 """The step of one tensor after the other, in float32 or better: for any dtypes."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -16,6 +15,7 @@ from indian_torch._step.implementation import Batch
 from indian_torch._step.settings import Settings
 from indian_torch._tensors.chunks import chunks
 from indian_torch._tensors.dtypes import at_least_float32
+from indian_torch._tensors.layout import Layout
 
 __all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
 
@@ -34,7 +34,7 @@ def velocity_scale(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
-def fits(tensors: Sequence[Tensor], *, is_plain: bool, has_one_dtype: bool) -> bool:
+def fits(layout: Layout) -> bool:
     """True: it uses operations that respect strides."""
     return True
 

@@ -13,8 +13,8 @@ its own for each. With ``capturable`` a ``step`` on another device belongs to on
 a CUDA graph demands.
 """
 
-import operator
-from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -25,11 +25,13 @@ from indian_torch._tensors.comparison import copied
 
 __all__ = [
     "SAVED_OTHERWISE",
+    "Buffers",
     "Form",
     "State",
     "advance_steps",
     "advance_steps_unread",
     "all_conform",
+    "buffers_of",
     "conforms",
     "form_of",
     "has_dtype_of_its_own",
@@ -111,33 +113,75 @@ def conforms(state: State, form: Form) -> bool:
     )
 
 
-def all_conform(states: list[State | None], form: Form) -> TypeGuard[list[State]]:
-    """Whether all states have this form: a faster way than to ask for each."""
-    keys = (form.velocity_key,) if form.accumulator_dtype is None else (form.velocity_key, "accumulator")
-    dtypes = (form.velocity_dtype, form.accumulator_dtype)
+class Buffers(NamedTuple):
+    """The tensors in the states of several parameters.
+
+    Attributes:
+        is_scaled: Whether the velocities are multiples; None if some are.
+        velocities: The velocities or their multiples.
+        accumulators: The accumulators; None without a norm.
+        steps: The counts of steps.
+        share_step: Whether all counts are one and the same tensor.
+    """
+
+    is_scaled: bool | None
+    velocities: list[Tensor]
+    accumulators: list[Tensor] | None
+    steps: list[Tensor]
+    share_step: bool
+
+    @property
+    def lists(self) -> list[list[Tensor]]:
+        """The velocities and, in a norm, the accumulators."""
+        return [self.velocities] if self.accumulators is None else [self.velocities, self.accumulators]
+
+
+def buffers_of(states: Sequence[State | None], *, has_norm: bool) -> Buffers | None:
+    """The tensors in states; None if a state is empty or lacks one."""
+    if not all(states):
+        return None
+    own: Sequence[Any] = states
+    are_scaled = {"scale" in state for state in own}
     try:
-        steps = {id(state["step"]): state["step"] for state in states}  # type: ignore[index]
-        found = [{state[key].dtype for state in states} for key in keys]  # type: ignore[index]
-    except (AttributeError, KeyError, TypeError):  # A velocity or a state is None.
-        return False
-    devices = {step.device for step in steps.values()}
-    return devices == {form.step_device} and all(map(operator.eq, found, [{dtype} for dtype in dtypes]))
+        steps = [state["step"] for state in own]
+        return Buffers(
+            are_scaled.pop() if len(are_scaled) == 1 else None,
+            [state["scaled_velocity" if "scale" in state else "velocity"] for state in own],
+            [state["accumulator"] for state in own] if has_norm else None,
+            steps,
+            len(set(map(id, steps))) == 1,
+        )
+    except KeyError:
+        return None
 
 
-def read_steps(steps: list[Tensor]) -> list[float]:
+def all_conform(buffers: Buffers, form: Form) -> bool:
+    """Whether all states have this form: a faster way than to ask for each."""
+    steps = buffers.steps[:1] if buffers.share_step else buffers.steps
+    return (
+        buffers.is_scaled == form.is_scaled
+        and {velocity.dtype for velocity in buffers.velocities} == {form.velocity_dtype}
+        and {accumulator.dtype for accumulator in buffers.accumulators or ()} <= {form.accumulator_dtype}
+        and {step.device for step in steps} == {form.step_device}
+    )
+
+
+def read_steps(buffers: Buffers) -> list[float]:
     """The numbers of steps taken, from counts on the host."""
-    return [steps[0].item()] * len(steps) if _are_one(steps) else [step.item() for step in steps]
+    steps = buffers.steps
+    return [steps[0].item()] * len(steps) if buffers.share_step else [step.item() for step in steps]
 
 
-def advance_steps(states: list[State], steps: list[Tensor], numbers: list[float]) -> None:
+def advance_steps(states: list[State], buffers: Buffers, numbers: list[float]) -> None:
     """Count one step more; states of equal numbers share their new count.
 
     Args:
         states: To be updated.
-        steps: Their counts, on the host.
+        buffers: Of these states, with counts on the host.
         numbers: What `read_steps` returned for these.
     """
-    if _are_one(steps):
+    steps = buffers.steps
+    if buffers.share_step:
         after = [steps[0] + 1] * len(steps)
     else:
         by_number = {(number, step.dtype): step for number, step in zip(numbers, steps, strict=True)}
@@ -145,11 +189,6 @@ def advance_steps(states: list[State], steps: list[Tensor], numbers: list[float]
         after = [by_number[number, step.dtype] for number, step in zip(numbers, steps, strict=True)]
     for state, step in zip(states, after, strict=True):
         state["step"] = step
-
-
-def _are_one(tensors: list[Tensor]) -> bool:
-    """Whether these are one and the same tensor."""
-    return len(set(map(id, tensors))) == 1
 
 
 def advance_steps_unread(states: list[State]) -> None:

@@ -1,15 +1,37 @@
 """How tensors lie in memory. Private kernels look at no strides, so their callers must."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import Parameter
 
-__all__ = ["are_contiguous", "are_plain", "have_one_dtype", "in_memory_order"]
+__all__ = ["Layout", "are_contiguous", "are_plain", "have_one_dtype", "in_memory_order", "layout_of"]
 
 _DTYPE = attrgetter("dtype")
 _PLAIN_TYPES = frozenset({Tensor, Parameter})
+
+
+class Layout(NamedTuple):
+    """How the tensors of a step lie in memory.
+
+    Attributes:
+        is_plain: Whether none is of a subclass of tensors.
+        has_one_dtype: Whether parameters and gradients are of one dtype.
+        is_contiguous: Whether each tensor is contiguous.
+    """
+
+    is_plain: bool
+    has_one_dtype: bool
+    is_contiguous: bool
+
+
+def layout_of(params: Sequence[Tensor], grads: Sequence[Tensor], *buffers: Sequence[Tensor]) -> Layout:
+    """The layout of parameters, gradients and tensors of the state."""
+    tensors = list(chain(params, grads, *buffers))
+    return Layout(are_plain(tensors), have_one_dtype(chain(params, grads)), are_contiguous(tensors))
 
 
 def are_contiguous(tensors: Iterable[Tensor]) -> bool:
