@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT, _use_grad_for_differentiable
+from torch.optim.optimizer import ParamsT
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial_speed
+from indian_torch._compat import check_graph_capture, uses_grad_if_differentiable
 from indian_torch._optimizer.names import refuses_other_names, warn_of_other_names
 from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
 from indian_torch._step.dispatch import step_group
@@ -154,7 +155,7 @@ class INDIAN(SavedOptimizer):
             self.param_groups.pop()
             raise RuntimeError("fused must be False or None where a parameter is not of a floating dtype, got True")
 
-    @_use_grad_for_differentiable
+    @uses_grad_if_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step; parameters without a gradient stay as they are.
 
@@ -169,7 +170,7 @@ class INDIAN(SavedOptimizer):
                 or a tensor of the state is of another shape than its parameter or on another device; a setting of a
                 group has no meaning. Neither parameters nor state have changed by then.
         """
-        self._accelerator_graph_capture_health_check()
+        check_graph_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -10,10 +10,9 @@ from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
-from torch._utils import _unflatten_dense_tensors
-from torch.utils._python_dispatch import _disable_current_modes
 
 from indian_core.norms import norm_coefficients
+from indian_torch._compat import fused_adagrad, fused_adam, unflatten, without_modes
 from indian_torch._norm import multi_tensor
 
 __all__ = ["KERNELS", "is_right", "precondition", "workspace"]
@@ -66,7 +65,7 @@ def _parts(memory: Tensor, grads: list[Tensor]) -> list[Tensor]:
     """
     if all([grad.dim() == 1 for grad in grads]):  # noqa: C419
         return list(memory.split_with_sizes([grad.numel() for grad in grads]))
-    return list(_unflatten_dense_tensors(memory, grads))
+    return list(unflatten(memory, grads))
 
 
 def _adam(
@@ -78,7 +77,7 @@ def _adam(
     decay: float,
     epsilon: float,
 ) -> None:
-    torch._fused_adam_(
+    fused_adam(
         params,
         grads,
         _parts(spare, grads),
@@ -104,7 +103,7 @@ def _adagrad(
     decay: float,
     epsilon: float,
 ) -> None:
-    torch._fused_adagrad_(
+    fused_adagrad(
         params, grads, accumulators, counts, lr=-1.0, lr_decay=0.0, weight_decay=0.0, eps=epsilon, maximize=False
     )
 
@@ -119,7 +118,7 @@ def is_right(norm: str, device: torch.device, dtype: torch.dtype) -> bool:
     if norm not in KERNELS or dtype not in (torch.float32, torch.float64):
         return False
     # The answer is kept, so the step that asks first must not decide it by being a fake or a logged one.
-    with _disable_current_modes():
+    with without_modes():
         try:
             grads, accumulators = (_examples(end, device, dtype) for end in (2.0, 3.0))
             expected = [accumulator.clone() for accumulator in accumulators]

@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from indian_core.norms import NormCoefficients
+from indian_torch._compat import flatten, unflatten
 
 __all__ = ["precondition"]
 
@@ -20,9 +20,9 @@ def precondition(grads: list[Tensor], accumulators: list[Tensor], c: NormCoeffic
     if c.accumulator != 1:
         torch._foreach_mul_(accumulators, c.accumulator)
     torch._foreach_addcmul_(accumulators, grads, grads, c.square)
-    diagonal = _flatten_dense_tensors(accumulators).sqrt()
+    diagonal = flatten(accumulators).sqrt()
     if c.root != 1:
         diagonal.mul_(c.root)
     diagonal.add_(c.epsilon)
-    gradient = torch.div(_flatten_dense_tensors(grads), diagonal, out=diagonal)
-    return list(_unflatten_dense_tensors(gradient, grads))
+    gradient = torch.div(flatten(grads), diagonal, out=diagonal)
+    return list(unflatten(gradient, grads))

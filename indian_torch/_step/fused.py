@@ -7,10 +7,10 @@ import functools
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from indian_core.dynamics import StepCoefficients
 from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_step
+from indian_torch._compat import fused_sgd, without_modes
 from indian_torch._norm.dispatch import NormStep, directions, of_lists
 from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.implementation import Batch
@@ -120,7 +120,7 @@ def _nesterov_step(coefficients: StepCoefficients, scale: float) -> tuple[float,
 def _nesterov_sgd(
     params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], step: NesterovStep, grad_scale: Tensor | None
 ) -> None:
-    torch._fused_sgd_(
+    fused_sgd(
         params,
         grads,
         buffers,
@@ -143,7 +143,7 @@ def is_right(device: torch.device, dtype: torch.dtype) -> bool:
     # All numbers are exact in every dtype.
     step = NesterovStep(1.0, learning_rate=0.25, momentum=0.5, dampening=0.5, weight_decay=0.0, scale=1.0)
     # The answer is kept, so the step that asks first must not decide it by being a fake or a logged one.
-    with _disable_current_modes():
+    with without_modes():
         try:
             params, grads, buffers = (
                 [

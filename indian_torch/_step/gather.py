@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import _device_dtype_check_for_fused
 
 from indian_core.hyperparameters import RANGES, check_choice, check_number
 from indian_core.norms import NORMS
+from indian_torch._compat import refuse_unfusable
 from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
 from indian_torch._step.settings import Settings, check_dtypes, settings_of
 from indian_torch._step.state import Buffers, State, buffers_of
@@ -123,7 +123,7 @@ def _refuse_unfit(
     if settings.fused and not all(states):
         for param, state in zip(params, states, strict=True):
             if not state:
-                _device_dtype_check_for_fused(param)
+                refuse_unfusable(param)
     if settings.norm is not None and any([state and "accumulator" not in state for state in states]):  # noqa: C419
         raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
     lists: list[list[Any]] | None = [grads]

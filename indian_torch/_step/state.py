@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import _get_scalar_dtype
 
 from indian_torch._step.settings import Settings
 from indian_torch._tensors.comparison import copied
@@ -266,4 +265,6 @@ def _step_tensor(step: Any, device: torch.device) -> Tensor:
     """A count of steps, from a number or another count."""
     if isinstance(step, Tensor):
         return step.detach().to(device, copy=True)
-    return torch.tensor(float(step), dtype=_get_scalar_dtype(), device=device)
+    # As in PyTorch's own optimizers.
+    dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
+    return torch.tensor(float(step), dtype=dtype, device=device)

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import CheckpointFunction
 
 from indian_core.trust_region.returned_loss import returned_loss
+from indian_torch._compat import autograd_function_of
 from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["LocalModel", "differentiate", "loss_of"]
@@ -188,7 +189,7 @@ def _refuse_once_differentiable(loss: Tensor) -> None:
         RuntimeError: There is one.
     """
     for node in _nodes(loss.grad_fn):
-        function = getattr(node, "_forward_cls", None)
+        function = autograd_function_of(node)
         if function is not None and _is_once_differentiable(function.backward):
             raise RuntimeError(_NOT_TWICE.format(function.__name__))
 
@@ -199,7 +200,7 @@ def _refuse_reentrant_checkpoints(loss: Tensor) -> None:
     Raises:
         RuntimeError: There is one.
     """
-    if any(getattr(node, "_forward_cls", None) is CheckpointFunction for node in _nodes(loss.grad_fn)):
+    if any(autograd_function_of(node) is CheckpointFunction for node in _nodes(loss.grad_fn)):
         raise RuntimeError(_REENTRANT)
 
 

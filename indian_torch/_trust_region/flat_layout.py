@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from indian_torch._compat import flatten, unflatten
 
 __all__ = ["FlatLayout"]
 
@@ -22,8 +23,8 @@ class FlatLayout:
     def vector(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """The tensors, of the shapes of the parameters, as one vector; None is a tensor of zeros."""
         pairs = zip(tensors, self.params, strict=True)
-        return _flatten_dense_tensors([torch.zeros_like(p) if t is None else t for t, p in pairs])
+        return flatten([torch.zeros_like(p) if t is None else t for t, p in pairs])
 
     def views(self, vector: Tensor) -> tuple[Tensor, ...]:
         """The vector as tensors of the shapes of the parameters, which share its memory."""
-        return _unflatten_dense_tensors(vector, self.params)
+        return unflatten(vector, self.params)

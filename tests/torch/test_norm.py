@@ -306,11 +306,11 @@ def test_kernel_on_the_cpu_computes_the_norm(norm: dict[str, Any], dtype: torch.
     torch.testing.assert_close(grads, kept, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize(("name", "kernel"), [("rmsprop", "_fused_adam_"), ("adagrad", "_fused_adagrad_")])
+@pytest.mark.parametrize(("name", "kernel"), [("rmsprop", "fused_adam"), ("adagrad", "fused_adagrad")])
 def test_kernel_gets_lists_of_the_same_shapes(name: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other devices than the CPU refuse lists whose shapes differ."""
     seen: list[list[torch.Size]] = []
-    original = getattr(torch, kernel)
+    original = getattr(fused, kernel)
 
     def noting(*lists: Any, **numbers: Any) -> None:
         seen.extend([tensor.shape for tensor in tensors] for tensors in lists[: -1 if name == "adagrad" else 4])
@@ -321,7 +321,7 @@ def test_kernel_gets_lists_of_the_same_shapes(name: str, kernel: str, monkeypatc
     for p in params:
         give_gradient(p, 0)
     fused.is_right(name, CPU, torch.float32)
-    monkeypatch.setattr(torch, kernel, noting)
+    monkeypatch.setattr(fused, kernel, noting)
     optimizer.step()
     assert len(seen) >= 3
     assert all(shapes == [p.shape for p in params] for shapes in seen)
@@ -352,8 +352,8 @@ def test_kernel_that_computes_something_else_is_not_taken(
     params = [torch.ones(3), torch.ones(3)]
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(torch, "_fused_adam_", lambda *_, **__: None)
-            patched.setattr(torch, "_fused_adagrad_", lambda *_, **__: None)
+            patched.setattr(fused, "fused_adam", lambda *_, **__: None)
+            patched.setattr(fused, "fused_adagrad", lambda *_, **__: None)
             optimizer = INDIAN(params[:1], **norm, fused=True)
             for k in range(4):
                 give_gradient(params[0], k)
