@@ -10,6 +10,7 @@ from keras import ops
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
 from indian_core.norms import NORMS
+from indian_tf._compat import add_optimizer_variables, index_of, known_variables, uses_weight_decay
 from indian_tf._step.any_backend import Arrays
 from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
@@ -153,10 +154,10 @@ class INDIAN(SavedExemptions):
         if self.built:
             return
         super().build(variables)
-        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        self._velocities = add_optimizer_variables(self, variables, "velocity")
         self._accumulators = [None] * len(variables)
         if self.norm is not None:
-            self._accumulators = self.add_optimizer_variables(variables, _ACCUMULATOR)
+            self._accumulators = add_optimizer_variables(self, variables, _ACCUMULATOR)
         # Assigned to as the count of iterations is: outside of the updates that a distribution strategy makes.
         self._steps = self.add_variable((len(variables),), dtype="int", aggregation="only_first_replica", name="steps")
 
@@ -178,7 +179,7 @@ class INDIAN(SavedExemptions):
                 variables. In each case nothing has changed.
         """
         grads = list(grads)
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        variables = known_variables(self) if trainable_variables is None else list(trainable_variables)
         if not grads or (trainable_variables is None and not self.built):
             super().apply(grads)
             return
@@ -228,7 +229,7 @@ class INDIAN(SavedExemptions):
             >>> keras.ops.convert_to_numpy(variable).tolist()
             [0.5]
         """
-        index = self._get_variable_index(variable)
+        index = index_of(self, variable)
         step = self._sharing.find(learning_rate)
         if step is None:
             gradient = _BACKEND.dense(checked_gradient(gradient, variable))
@@ -241,7 +242,7 @@ class INDIAN(SavedExemptions):
 
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
-        indices = [self._get_variable_index(variable) for variable in trainable_variables]
+        indices = [index_of(self, variable) for variable in trainable_variables]
         if _BACKEND.updates_many and type(self).update_step is INDIAN.update_step:
             counts = ops.convert_to_numpy(self._steps).tolist()
             arrays = (
@@ -274,8 +275,9 @@ class INDIAN(SavedExemptions):
             return [decaying] * len(indices)
         exempt = decaying._replace(weight_decay=0.0)
         # TensorFlow's own variable, which a step is given there, has another name than Keras'.
-        variables = [self._trainable_variables[index] for index in indices]
-        return [decaying if self._use_weight_decay(variable) else exempt for variable in variables]
+        known = known_variables(self)
+        variables = [known[index] for index in indices]
+        return [decaying if uses_weight_decay(self, variable) else exempt for variable in variables]
 
     def _count(self, indices: list[int]) -> None:
         """Count one step of each of these variables."""
@@ -306,7 +308,7 @@ class INDIAN(SavedExemptions):
             >>> keras.ops.convert_to_numpy(optimizer.phase(variable)).tolist()
             [0.5]
         """
-        index = next((i for i, known in enumerate(self._trainable_variables) if known is variable), None)
+        index = next((i for i, known in enumerate(known_variables(self)) if known is variable), None)
         if index is None:
             raise ValueError(f"variable must be one that the optimizer was built with, got {variable!r}")
         check_started("variable", int(ops.convert_to_numpy(self._steps)[index]))

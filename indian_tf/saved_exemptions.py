@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from indian_tf._compat import exempts_variables
+
 __all__ = ["SavedExemptions"]
 
 _KEY = "exclude_from_weight_decay"
@@ -42,7 +44,7 @@ class SavedExemptions(keras.optimizers.Optimizer):
 
     def build(self, variables: list[Any]) -> None:
         """Find the variables that a config exempts, and create the state, after which Keras takes no exemptions."""
-        if not hasattr(self, "_exclude_from_weight_decay") and (self._exempt_paths or self._exempt_names):
+        if not exempts_variables(self) and (self._exempt_paths or self._exempt_names):
             self._exempt_again(variables)
         super().build(variables)
 

@@ -17,6 +17,7 @@ from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.stall import StallWatch
 from indian_core.trust_region.subproblem import solve
+from indian_tf._compat import add_optimizer_variables, check_known, index_of
 from indian_tf._step.tensorflow import is_compiled
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
@@ -150,7 +151,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         self.backpropagations = self.add_variable((), dtype="int32", name="backpropagations")
         self._accumulators: list[Any] = []
         if self.settings.norm is not None:
-            self._accumulators = self.add_optimizer_variables(variables, "accumulator")
+            self._accumulators = add_optimizer_variables(self, variables, "accumulator")
 
     def _first_radius(self, shape: Any, dtype: Any) -> Any:
         # Keras' own initializer for constants rounds them to float32.
@@ -193,8 +194,8 @@ class TrustRegion(keras.optimizers.Optimizer):
             raise ValueError("variables must hold at least one Keras variable, got none")
         with tf.init_scope():
             self.build(variables)
-        self._check_variables_are_known(variables)
-        accumulators = [self._accumulators[self._get_variable_index(v)].value for v in variables if self._accumulators]
+        check_known(self, variables)
+        accumulators = [self._accumulators[index_of(self, v)].value for v in variables if self._accumulators]
         values, settings = [variable.value for variable in variables], self.settings
         local = differentiate(loss_fn, values, settings.curvature)
         accumulator, diagonal = self._ellipsoid(local.gradient, values, accumulators)

@@ -5,9 +5,15 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.models import Functional
-from keras.src.models.model import functional_init_arguments
 
+from indian_tf._compat import (
+    Functional,
+    are_functional_arguments,
+    build_symbolically,
+    loss_of_model,
+    loss_tracker,
+    random_states,
+)
 from indian_tf.trust_region import TrustRegion
 
 __all__ = ["TrustRegionModel"]
@@ -44,7 +50,7 @@ class TrustRegionModel(keras.Model):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Choose the class of a functional model where inputs and outputs are given."""
         # Keras would make this class itself a functional one, for good, and no subclass could then have its own call.
-        functional = cls is TrustRegionModel and functional_init_arguments(args, kwargs)
+        functional = cls is TrustRegionModel and are_functional_arguments(args, kwargs)
         return super().__new__(FunctionalTrustRegionModel if functional else cls, *args, **kwargs)
 
     def compile(self, optimizer: Any, *args: Any, jit_compile: bool = False, **kwargs: Any) -> None:
@@ -81,27 +87,27 @@ class TrustRegionModel(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             # Of a subclassed model Keras creates the variables as it is called, which here needs them first.
-            self._symbolic_build(data_batch=data)
+            build_symbolically(self, data)
         evaluations: list[tuple[Any, Any]] = []
         start_over = self._same_random_numbers()
 
         def loss_fn() -> Any:
             start_over()
             y_pred = self(x, training=True)
-            loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            loss = loss_of_model(self, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
             evaluations.append((loss, y_pred))
             return (loss, y_pred) if self.optimizer.settings.curvature == "gauss_newton" else loss
 
         report = self.optimizer.minimize(loss_fn, self.trainable_variables)
         loss, y_pred = evaluations[0]
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
+        loss_tracker(self).update_state(loss, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
         metrics = self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
         dtype = report.radius.dtype
         return metrics | {name: tf.cast(getattr(report, name), dtype) for name in REPORTED}
 
     def _same_random_numbers(self) -> Callable[[], None]:
         """A function that puts the states of all random generators of the model back to what they are now."""
-        states = [generator.state for layer in self._flatten_layers() for generator in layer._seed_generators]
+        states = random_states(self)
         values = [tf.identity(state.value) for state in states]
 
         def start_over() -> None:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 from keras import ops
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from indian_core.norms import NormCoefficients, bare_root
 from indian_core.proximal import ProximalStep, proximal_step
+from indian_tf._compat import is_in_xla_graph
 from indian_tf._step.any_backend import AnyBackend, Arrays
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
@@ -133,7 +133,7 @@ def _has_operations(arrays: Arrays) -> bool:
 
 def is_compiled() -> bool:
     """Whether operations are recorded for XLA."""
-    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+    return not tf.executing_eagerly() and is_in_xla_graph()
 
 
 def _update_in_place(arrays: Arrays, gradient: Any, r: Rates) -> None:

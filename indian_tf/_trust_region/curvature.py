@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import tensorflow as tf
 
 from indian_core.trust_region.returned_loss import returned_loss
+from indian_tf._compat import logits_of
 
 __all__ = ["LocalModel", "differentiate", "flat", "loss_of", "views"]
 
@@ -144,10 +145,7 @@ def _outputs_and_slopes(loss: Any, output: Any, first: tf.GradientTape) -> tuple
         raise TypeError("loss_fn must return as output a tensor of a floating dtype that depends on the variables")
     slopes = first.gradient(loss, given)
     # For a cross-entropy Keras takes not what a softmax or sigmoid returns, but what it was given, which is kept there.
-    seen = [
-        getattr(each, "_keras_logits", each) if slope is None else each
-        for each, slope in zip(given, slopes, strict=True)
-    ]
+    seen = [logits_of(each) if slope is None else each for each, slope in zip(given, slopes, strict=True)]
     pairs = [pair for pair in zip(seen, first.gradient(loss, seen), strict=True) if pair[1] is not None]
     if not pairs:
         raise ValueError("loss_fn must return a loss that depends on the output that it returns")
