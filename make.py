@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set the project up and run it. Needs Python 3.11 or newer, and a network connection the first time.
+"""Set the project up and run it. Needs Python 3.10 or newer, and a network connection the first time.
 
 python3 make.py demo [--framework torch|keras|jax|all] [--epochs N] [--seed S] [--dtype float64|float32] [--output DIR]
     Train one network with INDIAN, SGD and Adam, in one framework or in all three.
@@ -33,14 +33,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
-OLDEST_PYTHON = (3, 11)
+OLDEST_PYTHON = (3, 10)
 
 
 def explain_old_python(version, executable):
     """The message for a Python older than `OLDEST_PYTHON`; names a newer one if there is one."""
     needed, present = (".".join(map(str, numbers)) for numbers in (OLDEST_PYTHON, version[:2]))
     message = f"make.py needs Python {needed} or newer; this is Python {present} ({executable})."
-    newer = [name for name in ("python3.13", "python3.12", "python3.11") if shutil.which(name)]
+    newer = [name for name in ("python3.13", "python3.12", "python3.11", "python3.10") if shutil.which(name)]
     if newer:
         message += f" Try: {newer[0]} make.py"
     return message

@@ -67,12 +67,14 @@ async def _run_all(frameworks: Sequence[str], task: Task, folder: Path, report: 
         async with slots:
             await _run_one(framework, task, folder, report)
 
+    runs = [asyncio.ensure_future(in_slot(framework)) for framework in frameworks]
     try:
-        async with asyncio.TaskGroup() as group:
-            for framework in frameworks:
-                group.create_task(in_slot(framework))
-    except* FrameworkError as errors:
-        raise errors.exceptions[0] from None
+        await asyncio.gather(*runs)
+    finally:
+        # After an error the others still run.
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
 
 
 async def _run_one(framework: str, task: Task, folder: Path, report: Report) -> None:

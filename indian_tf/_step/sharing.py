@@ -7,7 +7,7 @@ variables.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Never
+from typing import Any, NoReturn
 
 import keras
 from keras import ops
@@ -92,7 +92,7 @@ class Sharing:
         return self._steps.get(id(learning_rate))
 
 
-def _refuse(learning_rate: Any) -> Never:
+def _refuse(learning_rate: Any) -> NoReturn:
     shape = tuple(learning_rate.shape)
     raise ValueError(f"learning_rate must be a single number, got an array of shape {shape}")
 

@@ -48,7 +48,8 @@ class Torch(AnyBackend):
             row = [theta.value, g if isinstance(g, Tensor) else ops.convert_to_tensor(g), m.value]
             if v is not None:
                 row.append(v.value)
-            groups[own, taken, *[tensor.dtype for tensor in row]].append(row)
+            key = (own, taken, *[tensor.dtype for tensor in row])
+            groups[key].append(row)
         for (own, taken, *_), rows in groups.items():
             coefficients = coefficients_of(own, learning_rate, taken)
             # Without a norm there are no accumulators.

@@ -6,8 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest installs it
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +30,13 @@ def _python(executable: str | Path, *arguments: str, cwd: Path, **environment: s
         timeout=600,
         check=False,
     )
+
+
+@pytest.fixture(scope="session")
+def project() -> dict[str, Any]:
+    """The table ``project`` of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return table
 
 
 @pytest.fixture

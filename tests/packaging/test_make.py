@@ -67,7 +67,7 @@ def test_an_old_python_is_told_which_one_is_needed(make: ModuleType, monkeypatch
     monkeypatch.setattr(make.shutil, "which", lambda name: f"/bin/{name}" if name == "python3.12" else None)
     message = make.explain_old_python((3, 8, 18), "/usr/bin/python3")
     assert message == (
-        "make.py needs Python 3.11 or newer; this is Python 3.8 (/usr/bin/python3). Try: python3.12 make.py"
+        "make.py needs Python 3.10 or newer; this is Python 3.8 (/usr/bin/python3). Try: python3.12 make.py"
     )
 
 

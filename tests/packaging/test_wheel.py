@@ -1,10 +1,10 @@
 """The built wheel: what is in it, and that it works in an empty environment. Needs pip to reach a package index."""
 
 import subprocess
-import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,9 +64,8 @@ def test_wheel_with_one_extra_takes_a_step(run_in_wheel_environment: RunInEnviro
 
 
 def test_jax_adapter_works_with_the_oldest_releases_that_it_declares(
-    run_in_wheel_environment: RunInEnvironment,
+    run_in_wheel_environment: RunInEnvironment, project: dict[str, Any]
 ) -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     oldest = [requirement.replace(">=", "==") for requirement in project["optional-dependencies"]["jax"]]
     done = run_in_wheel_environment("[jax]", JAX_STEP, *oldest)
     assert done.returncode == 0, done.stderr

@@ -1,14 +1,13 @@
 """Networks of `experiments.lib.networks.layers` and `experiments.lib.networks.character_gpt` in JAX."""
 
 from collections.abc import Sequence
-from typing import assert_never
 
 import jax
 import jax.numpy as jnp
 
 from experiments.lib.networks import character_gpt
 from experiments.lib.networks.character_gpt import CharacterGPT
-from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
+from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu, refuse
 
 __all__ = ["logits"]
 
@@ -45,7 +44,7 @@ def logits(network: Network | CharacterGPT, weights: Sequence[jax.Array], x: jax
             case MeanOverPixels():
                 x = x.mean(axis=(1, 2))
             case _:
-                assert_never(layer)
+                refuse(layer)
     return x
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from experiments.lib.networks import character_gpt
 from experiments.lib.networks.character_gpt import CharacterGPT
-from experiments.lib.networks.layers import Convolution, Dense, Flatten, Layer, MaxPool, MeanOverPixels, Network, Relu
+from experiments.lib.networks.layers import (
+    Convolution,
+    Dense,
+    Flatten,
+    Layer,
+    MaxPool,
+    MeanOverPixels,
+    Network,
+    Relu,
+    refuse,
+)
 
 __all__ = ["keras_network"]
 
@@ -54,7 +64,7 @@ def _layers(layer: Layer) -> list[keras.Layer]:
         case MeanOverPixels():
             return [keras.layers.GlobalAveragePooling2D()]
         case _:
-            assert_never(layer)
+            return refuse(layer)
 
 
 class _GPT(keras.layers.Layer):

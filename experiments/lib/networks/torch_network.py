@@ -1,14 +1,13 @@
 """Networks of `experiments.lib.networks.layers` in PyTorch."""
 
 from collections.abc import Sequence
-from typing import assert_never
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu
+from experiments.lib.networks.layers import Convolution, Dense, Flatten, MaxPool, MeanOverPixels, Network, Relu, refuse
 
 __all__ = ["TorchNetwork", "torch_initial_weights"]
 
@@ -50,7 +49,7 @@ class TorchNetwork(nn.Module):
                 case MeanOverPixels():
                     self.layers.append(_MeanOverPixels())
                 case _:
-                    assert_never(layer)
+                    refuse(layer)
         with torch.no_grad():
             for param, weight in zip(self.parameters(), weights, strict=True):
                 param.copy_(torch.from_numpy(_to_torch_layout(weight)))

@@ -121,7 +121,8 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
     header += ["largest t·J for t >= 1", "t·J at the end", "E within its bound", "bound over J at the end"]
     table = []
     for name, line in LINES.items():
-        both = [found[name, *damping] for damping in DAMPINGS]
+        keys = [(name, *damping) for damping in DAMPINGS]
+        both = [found[key] for key in keys]
         predicted = "exponential" if line.power <= 2 else f"t^{-line.power / (line.power - 2):.3f}"
         table.append(
             [
