@@ -1,9 +1,14 @@
 """INDIAN (INNA), the inertial Newton optimizer, as an Optax gradient transformation."""
 
 try:
-    import optax as _optax  # noqa: F401
+    import jax as _jax
+    import optax as _optax
 except ModuleNotFoundError as error:
     raise ImportError("indian_jax needs JAX and Optax; install them with: pip install 'indian[jax]'") from error
+else:
+    from indian_core._frameworks import refuse_old as _refuse_old
+
+    _refuse_old("indian_jax", "jax", _jax, _optax)
 
 from indian_jax._trust_region.composite_loss import CompositeLoss
 from indian_jax.ellipsoidal_trust_region import TrustRegionState, trust_region

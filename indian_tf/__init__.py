@@ -6,6 +6,14 @@ except ModuleNotFoundError as error:
     raise ImportError(
         "indian_tf needs Keras 3 and one of its backends; install them with: pip install 'indian[tensorflow]'"
     ) from error
+else:
+    from indian_core._frameworks import refuse_old as _refuse_old
+
+    _refuse_old("indian_tf", "tensorflow", _keras)
+    if _keras.backend.backend() == "tensorflow":
+        import tensorflow as _tensorflow
+
+        _refuse_old("indian_tf", "tensorflow", _tensorflow)
 
 from indian_tf.innaprop import INNAprop
 from indian_tf.optimizer import INDIAN, INNA
