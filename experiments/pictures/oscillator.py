@@ -27,6 +27,8 @@ from indian_jax import indian
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from experiments.lib.jax_releases import enable_x64, optax_tree
+
 __all__ = ["main"]
 
 TRUE = {"amplitude": 1.5, "damping": 0.25, "frequency": 2.0, "phase": 0.5}
@@ -62,7 +64,7 @@ def minimize(
 
     def goes_on(carry: tuple[Params, Any, Params]) -> jax.Array:
         _, state, gradient = carry
-        return (optax.tree.norm(gradient) > tolerance) & (optax.tree.get(state, "count") < max_steps)
+        return (optax_tree.norm(gradient) > tolerance) & (optax_tree.get(state, "count") < max_steps)
 
     def step(carry: tuple[Params, Any, Params]) -> tuple[Params, Any, Params]:
         params, state, gradient = carry
@@ -71,7 +73,7 @@ def minimize(
         return params, state, jax.grad(function)(params)
 
     params, state, gradient = jax.lax.while_loop(goes_on, step, (start, tx.init(start), jax.grad(function)(start)))
-    return Fit(params, optax.tree.norm(gradient), optax.tree.get(state, "count"))
+    return Fit(params, optax_tree.norm(gradient), optax_tree.get(state, "count"))
 
 
 def oscillation(params: Params, times: jax.Array | np.ndarray) -> jax.Array:
@@ -124,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = parser("oscillator", __doc__, [])
     made.add_argument("--seed", type=whole_number(0), default=0, help="of the noise; default: %(default)s")
     options = made.parse_args(arguments)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         times, measured = measurements(options.seed)
         found = fit(times, measured)
         errors = standard_errors(found.params, times, measured)

@@ -7,6 +7,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from experiments.lib.jax_releases import enable_x64
+
 # No deadline: the machine may be busy. The same examples every time: a failure can be repeated.
 hypothesis.settings.register_profile("core", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("core")
@@ -35,7 +37,7 @@ def _on_torch(function: Function, arguments: Sequence[Any]) -> list[Any]:
 def _on_jax_tracers(function: Function, arguments: Sequence[Any]) -> list[Any]:
     import jax
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         return [np.asarray(leaf) for leaf in jax.jit(lambda *a: _leaves(function(*a)))(*arguments)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.lib.jax_releases import enable_x64
 from indian_core.dynamics import (
     initial_phase,
     initial_velocity,
@@ -145,7 +146,7 @@ def test_post_form_has_the_derivatives_of_the_pre_form(product: float) -> None:
     def displacement(form: Any, hyperparameters: Any) -> Any:
         return sum(velocity_step(0.5, 2.0, 3.0, form(*hyperparameters, weight_decay=0.1)))
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         hyperparameters = (product / 0.5, 0.5, 0.25)
         post, pre = (jax.grad(displacement, argnums=1)(form, hyperparameters) for form in (post_form, pre_form))
         np.testing.assert_allclose(post, pre, rtol=1e-12, atol=1e-12)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.lib.jax_releases import enable_x64
 from indian_jax import indian
 from tests.cross_framework.cases import Run
 from tests.cross_framework.network import NetworkCase, batch, flatten, initial_parameters, run_of
@@ -12,7 +13,7 @@ from tests.cross_framework.run_jax import learning_rate
 
 def train(case: NetworkCase, variant: str) -> Run:
     """Train the network."""
-    with jax.enable_x64(True):
+    with enable_x64(True):
         return _train(case)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.lib.jax_releases import enable_x64, optax_tree
 from indian_core.schedules import Constant, LogarithmicDecay, PowerDecay, Schedule
 from indian_jax import INDIANState, indian, logarithmic_decay, phase, power_decay
 from tests.cross_framework.cases import Case, Hyperparameters, Recorder, Run
@@ -42,19 +43,19 @@ class _Part:
         if isinstance(self.state, INDIANState):
             return self.state.velocity
         return [
-            leaf for _, tree in optax.tree.get_all_with_path(self.state, "velocity") for leaf in jax.tree.leaves(tree)
+            leaf for _, tree in optax_tree.get_all_with_path(self.state, "velocity") for leaf in jax.tree.leaves(tree)
         ]
 
 
 def run(case: Case, variant: str) -> Run:
     """Run a case: float64 with x64, the other dtypes as most people run them, without."""
-    with jax.enable_x64(case.dtype == "float64"):
+    with enable_x64(case.dtype == "float64"):
         return _run(case)
 
 
 def run_momentum_sgd(case: Case, learning_rate: float, momentum: float, nesterov: bool) -> np.ndarray:
     """θ after each step of `optax.sgd` on the problem of a case."""
-    with jax.enable_x64(True):
+    with enable_x64(True):
         parameters = _parameters(case)
         part = _Part([0, 1], optax.sgd(learning_rate, momentum, nesterov), 0)
         thetas = []

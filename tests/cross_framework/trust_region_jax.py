@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.lib.jax_releases import enable_x64
 from indian_jax import CompositeLoss
 from indian_jax.ellipsoidal_trust_region import trust_region
 from tests.cross_framework.trust_region_cases import (
@@ -19,7 +20,7 @@ from tests.cross_framework.trust_region_cases import (
 
 def run(case: TrustRegionCase) -> TrustRegionRun:
     """Run a case in one compiled program."""
-    with jax.enable_x64(True):
+    with enable_x64(True):
         transformation = trust_region(**case.hyperparameters)
         parameters = [jnp.asarray(array) for array in PROBLEMS[case.problem].start]
         value_fn = _VALUES[case.problem]

@@ -3,11 +3,11 @@
 import csv
 import json
 
-import jax
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
+from experiments.lib.jax_releases import enable_x64
 from experiments.pictures import oscillator
 
 
@@ -17,7 +17,7 @@ def model(times, amplitude, damping, frequency, phase):
 
 @pytest.fixture
 def data():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         yield oscillator.measurements(seed=1)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import enable_x64
+
 
 class Quadratic(NamedTuple):
     """A convex quadratic, ½ Σ c (θ − θ*)²; its gradient takes NumPy and JAX arrays."""
@@ -30,7 +32,7 @@ class Run(NamedTuple):
 
 @pytest.fixture
 def x64() -> Iterator[None]:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         yield
 
 

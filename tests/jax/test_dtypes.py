@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import enable_x64, optax_tree
 from indian_jax import indian, phase, power_decay
 
 DTYPES = ["bfloat16", "float16", "float32", "float64", "complex64", "complex128"]
@@ -23,7 +24,7 @@ LEARNING_RATES = [
 @pytest.fixture
 def matching_precision(request):
     """64-bit types exist only where they are enabled; the narrower ones have to survive either way."""
-    with jax.enable_x64(request.param):
+    with enable_x64(request.param):
         yield
 
 
@@ -47,7 +48,7 @@ def test_updates_and_state_have_the_parameters_dtype(make, dtype):
     for update in (tx.update, jax.jit(tx.update)):
         updates, new_state = update(params, state, params)
         assert updates["w"].dtype == dtype
-        assert optax.tree.get(new_state, "velocity")["w"].dtype == dtype
+        assert optax_tree.get(new_state, "velocity")["w"].dtype == dtype
         assert not updates["w"].weak_type
     psi = phase(params, new_state, alpha=0.5, beta=0.1)
     assert psi["w"].dtype == dtype
@@ -110,11 +111,11 @@ def test_damping_is_not_rounded_away_in_bfloat16(make, jit):
     params = jnp.ones(1, jnp.bfloat16)
     tx = make(rate, alpha)
     update = jax.jit(tx.update) if jit else tx.update
-    state = optax.tree.set(tx.init(params), velocity=jnp.ones(1), count=jnp.int32(1))
+    state = optax_tree.set(tx.init(params), velocity=jnp.ones(1), count=jnp.int32(1))
     for _ in range(steps if jit else 64):
         _, state = update(jnp.zeros_like(params), state, params)
     expected = (1 - rate * alpha) ** (steps if jit else 64)
-    np.testing.assert_allclose(optax.tree.get(state, "velocity"), expected, rtol=1e-4)
+    np.testing.assert_allclose(optax_tree.get(state, "velocity"), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +131,10 @@ def test_a_step_in_bfloat16_is_rounded_once(make, jit):
     # ρm = 1 − 2⁻¹⁰ and the gradient's share is −1: rounded one by one to bfloat16, they would cancel.
     params = jnp.ones(1, jnp.bfloat16)
     tx = make(2.0**-5, 2.0**-5, 2.0**4)
-    state = optax.tree.set(tx.init(params), velocity=params, count=jnp.int32(1))
+    state = optax_tree.set(tx.init(params), velocity=params, count=jnp.int32(1))
     update = jax.jit(tx.update) if jit else tx.update
     _, state = update(jnp.full(1, 2.0**6, jnp.bfloat16), state, params)
-    velocity = optax.tree.get(state, "velocity")
+    velocity = optax_tree.get(state, "velocity")
     assert velocity.dtype == jnp.bfloat16
     assert velocity[0] == -(2.0**-10)
 

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import optax_tree
 from indian_core.reference import PublishedINNAprop, trajectory
 from indian_jax import INDIANState, indian, innaprop, phase, power_decay
 
@@ -117,9 +118,9 @@ def test_state_is_velocity_count_and_accumulator(assert_trees_equal):
     tx = optax.chain(optax.clip(1e3), innaprop())
     _, state = tx.update(params, tx.init(params), params)
     assert isinstance(state[1], INDIANState)
-    assert optax.tree.get(state, "count") == 1
-    assert_trees_equal(optax.tree.get(state, "velocity"), state[1].velocity)
-    assert_trees_equal(optax.tree.get(state, "accumulator"), state[1].accumulator)
+    assert optax_tree.get(state, "count") == 1
+    assert_trees_equal(optax_tree.get(state, "velocity"), state[1].velocity)
+    assert_trees_equal(optax_tree.get(state, "accumulator"), state[1].accumulator)
     sizes = [sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) for tree in (state, params)]
     assert sizes[0] == 2 * sizes[1] + 4
     mapped = optax.tree_map_params(tx, jnp.zeros_like, state)
@@ -148,8 +149,8 @@ def test_masked_and_injected_is_the_same_run(assert_trees_close):
         updates, state = jax.jit(masked.update)(params, state, params)
         expected, expected_state = plain.update(params["w"], expected_state)
         assert_trees_close(updates, {"w": expected, "b": params["b"]})
-    assert_trees_close(optax.tree.get(state, "accumulator")["w"], expected_state.accumulator)
-    assert optax.tree.get(state, "norm_epsilon") == 0.5
+    assert_trees_close(optax_tree.get(state, "accumulator")["w"], expected_state.accumulator)
+    assert optax_tree.get(state, "norm_epsilon") == 0.5
 
 
 @pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
@@ -160,7 +161,7 @@ def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(a
     def first_step(**speed):
         tx = make(norm=norm, **speed)
         updates, state = tx.update(gradients, tx.init(gradients), gradients)
-        return updates, optax.tree.get(state, "velocity")
+        return updates, optax_tree.get(state, "velocity")
 
     paper, rest = first_step(initial_speed=1.0), first_step(initial_speed=None)
     expected, other = (paper, rest) if norm is None else (rest, paper)

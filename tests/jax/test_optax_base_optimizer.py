@@ -7,6 +7,7 @@ import optax
 import pytest
 from optax import contrib
 
+from experiments.lib.jax_releases import optax_tree
 from indian_core.hyperparameters import DEFAULTS
 from indian_jax import indian, power_decay
 
@@ -49,7 +50,7 @@ def test_wrapped_optimizer_finds_the_minimum(make):
 
     params = jnp.array([-1.0, 10.0, 1.0])
     run = jax.jit(lambda carry: jax.lax.scan(step, carry, length=2500)[0])
-    carry = run((params, optax.tree.map_params(tx, lambda leaf: leaf, tx.init(params))))
+    carry = run((params, optax_tree.map_params(tx, lambda leaf: leaf, tx.init(params))))
     params, state = run(carry)
     # The state that comes out is of the kind that went in.
     assert run._cache_size() == 1
@@ -73,8 +74,8 @@ def test_tree_get_and_set_find_the_learning_rate(given):
     params = jnp.ones(2)
     state = tx.init(params)
     expected = given.get("learning_rate", DEFAULTS.learning_rate)
-    assert optax.tree.get(state, "learning_rate") == np.float32(expected)
-    state = optax.tree.set(state, learning_rate=jnp.float32(0.2))
+    assert optax_tree.get(state, "learning_rate") == np.float32(expected)
+    state = optax_tree.set(state, learning_rate=jnp.float32(0.2))
     updates, _ = jax.jit(tx.update)(params, state, params)
     expected, _ = indian(0.2).update(params, indian().init(params))
     np.testing.assert_allclose(updates, expected, rtol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import optax_tree
 from indian_core.reference import PhaseForm
 from indian_jax import INDIANState, indian, power_decay
 
@@ -38,7 +39,7 @@ def test_chain_applies_what_comes_before_to_the_gradient(params, assert_trees_cl
     inner_state = inner.init(params)
     for _ in range(3):
         updates, state = tx.update(params, state, params)
-        norm = optax.tree.norm(params)
+        norm = optax_tree.norm(params)
         clipped = jax.tree.map(lambda p, norm=norm: p / norm, params)
         expected, inner_state = inner.update(clipped, inner_state, params)
         assert_trees_close(updates, expected)
@@ -187,7 +188,7 @@ def test_apply_if_finite_leaves_the_first_step_to_the_first_finite_gradient(para
     state = tx.init(params)
     updates, state = tx.update(jax.tree.map(lambda p: p * jnp.nan, params), state, params)
     assert not any(jnp.any(leaf) for leaf in jax.tree.leaves(updates))
-    assert optax.tree.get(state.inner_state, "count") == 0
+    assert optax_tree.get(state.inner_state, "count") == 0
     updates, state = tx.update(params, state, params)
     expected, inner_state = indian(0.1).update(params, indian().init(params), params)
     assert_trees_equal(updates, expected)
@@ -214,10 +215,10 @@ def test_lookahead_takes_the_fast_steps_and_keeps_the_velocity(params, assert_tr
 def test_tree_get_and_set_find_velocity_and_count(params, assert_trees_equal):
     tx = optax.chain(optax.clip(1.0), indian(0.1))
     _, state = tx.update(params, tx.init(params), params)
-    assert_trees_equal(optax.tree.get(state, "velocity"), state[1].velocity)
-    assert optax.tree.get(state, "count") == 1
-    assert isinstance(optax.tree.get(state, "INDIANState"), INDIANState)
-    state = optax.tree.set(state, velocity=params, count=jnp.int32(7))
+    assert_trees_equal(optax_tree.get(state, "velocity"), state[1].velocity)
+    assert optax_tree.get(state, "count") == 1
+    assert isinstance(optax_tree.get(state, "INDIANState"), INDIANState)
+    state = optax_tree.set(state, velocity=params, count=jnp.int32(7))
     assert_trees_equal(state[1], INDIANState(jnp.int32(7), params))
 
 
@@ -234,8 +235,8 @@ def test_tree_map_params_maps_the_velocity_alone(params, make, assert_trees_equa
     tx = make()
     state = tx.init(params)
     mapped = optax.tree_map_params(tx, lambda leaf: leaf + 1, state)
-    assert_trees_equal(optax.tree.get(mapped, "velocity"), jax.tree.map(jnp.ones_like, params))
-    assert all(count == 0 for _, count in optax.tree.get_all_with_path(mapped, "count"))
+    assert_trees_equal(optax_tree.get(mapped, "velocity"), jax.tree.map(jnp.ones_like, params))
+    assert all(count == 0 for _, count in optax_tree.get_all_with_path(mapped, "count"))
     labels = optax.tree_map_params(tx, lambda _: "velocity", state, transform_non_params=lambda _: "other")
     assert jax.tree.leaves(labels).count("velocity") == 2
 

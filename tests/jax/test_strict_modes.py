@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import enable_x64, optax_tree
 from indian_jax import indian, innaprop, logarithmic_decay, phase, power_decay
 
 
@@ -71,13 +72,13 @@ def steps(tx, params):
     for _ in range(2):
         updates, state = tx.update(gradients, state, params)
         params = jax.tree.map(lambda param, update: jnp.asarray(param, update.dtype) + update, params, updates)
-    return params, state, phase(params, optax.tree.get(state, "INDIANState"), alpha=0.5, beta=jnp.float32(0.3))
+    return params, state, phase(params, optax_tree.get(state, "INDIANState"), alpha=0.5, beta=jnp.float32(0.3))
 
 
 @pytest.mark.parametrize("x64", [False, True], ids=["x32", "x64"])
 @pytest.mark.parametrize("make", SETTINGS.values(), ids=SETTINGS)
 def test_strict_modes_change_nothing_in_the_program(make, x64):
-    with jax.enable_x64(x64):
+    with enable_x64(x64):
         params = PARAMS | ({"double": jnp.ones((2, 1)), "complex128": jnp.ones(2, complex)} if x64 else {})
         strict = jax.make_jaxpr(lambda params: steps(make(), params))(params)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):

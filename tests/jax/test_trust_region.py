@@ -10,6 +10,7 @@ import optax
 import pytest
 import scipy.optimize
 
+from experiments.lib.jax_releases import enable_x64, optax_tree
 from indian_core import norms
 from indian_core.trust_region import Report, Termination
 from indian_core.trust_region.model import cauchy_decrease
@@ -372,7 +373,7 @@ def test_memory_is_a_constant_number_of_trees_of_parameters(hyperparameters, tre
     ids=str,
 )
 def test_state_keeps_its_structure_shapes_and_dtypes(hyperparameters, x64):
-    with jax.enable_x64(x64):
+    with enable_x64(x64):
         for dtypes in [("float32", "float32"), *([("float64", "float64"), ("float32", "float64")] if x64 else [])]:
             params = {"a": jnp.ones(3, dtypes[0]), "b": [jnp.ones((), dtypes[1]), None]}
 
@@ -401,10 +402,10 @@ def test_report_is_found_by_name_and_the_radius_can_be_set():
     state = trust_region(radius=0.5).init(jnp.ones(2))
     chain_state = optax.chain(trust_region(radius=0.5)).init(jnp.ones(2))
     for name in Report._fields:
-        assert optax.tree.get(state, name).shape == ()
-        assert optax.tree.get(chain_state, name).shape == ()
-    assert optax.tree.get(chain_state, "radius") == 0.5
-    assert optax.tree.get(optax.tree.set(chain_state, radius=jnp.float32(0.25)), "radius") == 0.25
+        assert optax_tree.get(state, name).shape == ()
+        assert optax_tree.get(chain_state, name).shape == ()
+    assert optax_tree.get(chain_state, "radius") == 0.5
+    assert optax_tree.get(optax_tree.set(chain_state, radius=jnp.float32(0.25)), "radius") == 0.25
 
 
 def test_step_is_that_of_the_gradient_whatever_a_chain_does_to_the_updates(assert_trees_equal):
@@ -434,9 +435,9 @@ def test_injected_hyperparameters_can_be_changed_between_steps():
         value, grad = jax.value_and_grad(rosenbrock)(params)
         return tx.update(grad, state, params, value=value, grad=grad, value_fn=rosenbrock)
 
-    assert optax.tree.get(step(params, state)[1], "radius") == pytest.approx(0.2)
+    assert optax_tree.get(step(params, state)[1], "radius") == pytest.approx(0.2)
     state.hyperparams["expand_factor"] = jnp.float32(3.0)
-    assert optax.tree.get(step(params, state)[1], "radius") == pytest.approx(0.3)
+    assert optax_tree.get(step(params, state)[1], "radius") == pytest.approx(0.3)
 
 
 def test_masked_parameters_stay_out_of_everything():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.lib.jax_releases import enable_x64
 from experiments.papers.nonsmooth_valley.loss import START, loss
 from indian_jax import indian
 
@@ -23,7 +24,7 @@ def trajectory(step_size: float, hyperparameters: dict[str, Any], steps: int) ->
         theta = optax.apply_updates(theta, updates)
         return (theta, state), theta
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         theta = jnp.array(START, jnp.float64)
         _, points = jax.jit(lambda carry: jax.lax.scan(step, carry, length=steps))((theta, tx.init(theta)))
         return np.concatenate([[START], points])

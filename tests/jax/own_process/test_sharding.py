@@ -10,6 +10,7 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from experiments.lib.jax_releases import optax_tree
 from indian_jax import INDIANState, indian, innaprop, power_decay
 from tests.jax.regression import INPUTS, TARGETS, transformation
 
@@ -35,7 +36,7 @@ def on(mesh, specs):
 
 def state_shardings(tx, params, shardings, other):
     """The shardings of the parameters for what is like them, and another one for the rest."""
-    return optax.tree.map_params(
+    return optax_tree.map_params(
         tx,
         lambda _, sharding: sharding,
         jax.eval_shape(tx.init, params),
