@@ -14,6 +14,7 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.optim.optimizer import Optimizer, _use_grad_for_differentiable
 
 __all__ = [
+    "LayoutGuards",
     "autograd_function_of",
     "check_graph_capture",
     "flatten",
@@ -25,6 +26,14 @@ __all__ = [
     "uses_grad_if_differentiable",
     "without_modes",
 ]
+
+LayoutGuards: Any
+"""Of torch.compile: whether tensors have the dtypes, devices, shapes and strides of others; None if there is none."""
+try:
+    # In all releases.
+    from torch._C._dynamo.guards import TensorGuards as LayoutGuards
+except ImportError:  # pragma: no cover
+    LayoutGuards = None
 
 uses_grad_if_differentiable = _use_grad_for_differentiable
 """Decorator of ``step``: gradients are enabled if the optimizer is differentiable. In all releases."""

@@ -11,13 +11,9 @@ from typing import Any, Final, Generic, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["Memo", "are_right"]
+from indian_torch._compat import LayoutGuards
 
-_Guards: Any
-try:
-    from torch._C._dynamo.guards import TensorGuards as _Guards
-except ImportError:
-    _Guards = None
+__all__ = ["Memo", "are_right"]
 
 Result = TypeVar("Result")
 
@@ -58,7 +54,7 @@ class Memo(Generic[Result]):
 
 
 def _guards_of(tensors: Sequence[Tensor]) -> Any:
-    return _Guards(
+    return LayoutGuards(
         *tensors,
         dynamic_dims_sizes=[list(tensor.shape) for tensor in tensors],
         dynamic_dims_strides=[list(tensor.stride()) for tensor in tensors],
@@ -68,7 +64,7 @@ def _guards_of(tensors: Sequence[Tensor]) -> Any:
 @functools.cache
 def are_right() -> bool:
     """Whether PyTorch's guards are there, and tell layouts apart."""
-    if _Guards is None:
+    if LayoutGuards is None:
         return False
     like = torch.zeros(2, 3), torch.zeros(())
     others = (
