@@ -16,11 +16,13 @@ from torch.optim.optimizer import Optimizer, _use_grad_for_differentiable
 __all__ = [
     "LayoutGuards",
     "autograd_function_of",
+    "base_of",
     "check_graph_capture",
     "flatten",
     "fused_adagrad",
     "fused_adam",
     "fused_sgd",
+    "is_protected_view",
     "refuse_unfusable",
     "unflatten",
     "uses_grad_if_differentiable",
@@ -108,3 +110,19 @@ def autograd_function_of(node: Any) -> Any:
     The attribute is there in all releases.
     """
     return getattr(node, "_forward_cls", None)
+
+
+def base_of(tensor: Tensor) -> Tensor:
+    """The tensor of which this one is a view, or itself. The attribute is there in all releases."""
+    return tensor if tensor._base is None else tensor._base
+
+
+def is_protected_view(tensor: Tensor) -> bool:
+    """Whether autograd allows no in-place operation on a view: one of several outputs, or made without a graph.
+
+    The names are there in all releases.
+    """
+    if not tensor._is_view():
+        return False
+    metadata = torch._C._autograd
+    return bool(metadata._get_creation_meta(tensor) != metadata.CreationMeta.DEFAULT)

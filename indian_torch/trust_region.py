@@ -147,8 +147,9 @@ class TrustRegion(TrustRegionState):
                 dtype float32 or float64 any more.
             ValueError: The loss has more than one element, or does not depend on the parameters, of which at least one
                 must require a gradient; or an accumulator is of another shape than its parameter, or on another device.
-            RuntimeError: The loss cannot be differentiated twice, or a gradient is sparse. In each case, and in that
-                of an error in ``closure``, parameters and state are as before.
+            RuntimeError: The loss cannot be differentiated twice, a gradient is sparse, or a parameter or accumulator
+                cannot be changed in place. In each case, and in that of an error in ``closure``, parameters and state
+                are as before.
         """
         if closure is None and self._start_without_a_closure():
             return torch.zeros(())
@@ -178,6 +179,8 @@ class TrustRegion(TrustRegionState):
         # The graph of the loss goes with them.
         del local, problem
 
+        # Before the first change, for there may be no memory.
+        kept = self._accumulators(layout, settings.norm)
         with kept_unless_accepted(layout.params) as trial:
             torch._foreach_add_(layout.params, layout.views(solution.step))
             with torch.enable_grad(), casts_forgotten():
@@ -192,6 +195,6 @@ class TrustRegion(TrustRegionState):
             steps=shared["steps"] + self.report.accepted,
         )
         if self.report.accepted:
-            self._keep(layout, accumulator)
+            self._keep(layout, accumulator, kept)
         self._warn_of_stall()
         return loss

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from indian_torch._tensors.comparison import copied, difference
+from indian_torch._tensors.writable import outside_inference_mode
 
 __all__ = ["SavedOptimizer", "refuse_other_shape"]
 
@@ -37,8 +38,8 @@ class SavedOptimizer(Optimizer):
 
         Raises:
             ValueError: The groups are not of the same size, or are of another optimizer; or the state of a parameter
-                is incomplete or of another shape; or a group of INDIAN has another norm than the saved one. Nothing
-                has changed by then.
+                is incomplete or of another shape; or a group of INDIAN has another norm than the saved one. After
+                any error, one of a hook too, nothing has changed.
         """
         given: dict[str, Any] = {}
 
@@ -51,8 +52,13 @@ class SavedOptimizer(Optimizer):
             self.register_load_state_dict_pre_hook(keep),
             self.register_load_state_dict_post_hook(lambda _: self._load_states(given), prepend=True),
         )
+        before = self.state, self.param_groups
         try:
             super().load_state_dict(state_dict)
+        except BaseException:
+            # PyTorch loads into new ones.
+            self.state, self.param_groups = before
+            raise
         finally:
             for hook in hooks:
                 hook.remove()
@@ -91,10 +97,11 @@ class SavedOptimizer(Optimizer):
         """Load the states again: the base class rounds them to the parameters' dtypes, and may share tensors."""
         indices = [index for group in state_dict["param_groups"] for index in group["params"]]
         params = [(param, group) for group in self.param_groups for param in group["params"]]
-        for index, (param, group) in zip(indices, params, strict=True):
-            state = state_dict["state"].get(index)
-            if state:
-                self.state[param] = self._loaded(param, group, state)
+        with outside_inference_mode():
+            for index, (param, group) in zip(indices, params, strict=True):
+                state = state_dict["state"].get(index)
+                if state:
+                    self.state[param] = self._loaded(param, group, state)
 
 
 def refuse_other_shape(place: str, name: str, param: Tensor, tensor: Any) -> None:

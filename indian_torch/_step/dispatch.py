@@ -1,7 +1,7 @@
 """The step of a group: which implementation updates which tensors."""
 
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from indian_core.norms import NORMS
 from indian_torch._step import fused, multi_tensor, single_tensor, traceable
 from indian_torch._step.coefficients import norm_step
 from indian_torch._step.gather import Gathered
-from indian_torch._step.grouping import Members, grouped
+from indian_torch._step.grouping import Choices, Members, grouped
 from indian_torch._step.implementation import Implementation
 from indian_torch._step.settings import Settings
 from indian_torch._step.state import (
@@ -19,52 +19,80 @@ from indian_torch._step.state import (
     advance_steps,
     all_conform,
     buffers_of,
-    conforms,
     form_of,
     in_form,
     new_state,
     read_steps,
 )
+from indian_torch._tensors.writable import outside_inference_mode
 
-__all__ = ["IMPLEMENTATIONS", "step_group"]
+__all__ = ["IMPLEMENTATIONS", "Ready", "made_ready", "step_group"]
 
 IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
 """The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
 
 
-def step_group(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None = None) -> None:
-    """Take one step of the parameters of a group that have a gradient.
+class Ready(NamedTuple):
+    """A part of a parameter group, with all that its step changes.
 
-    Args:
-        gathered: From `indian_torch._step.gather.gather`; the parameters are updated in place.
-        states: The states of all parameters of the optimizer, updated in place. A state of another form than the
-            step needs is replaced.
-        grad_scale: The factor that the gradients contain; they are divided by it in place.
+    Attributes:
+        gathered: The part.
+        states: Of its parameters, of the form that the step needs; new ones do not belong to the optimizer yet.
+        choices: The implementations that support the parameters; None if the host must not read the coefficients.
     """
-    settings, params, grads = gathered.settings, gathered.params, gathered.grads
+
+    gathered: Gathered
+    states: list[State]
+    choices: Choices | None
+
+
+def made_ready(gathered: Gathered) -> Ready:
+    """Make the states that are missing or of another form; changes nothing, whether or not there is memory for them."""
+    settings, params, _, before, buffers, kinds, _, coefficients = gathered
+    own: list[Any] = before
     if not params:
-        return
+        return Ready(gathered, [], None)
     # torch.compile sets capturable while it traces.
     if settings.differentiable or settings.capturable:
         forms = [form_of(settings, param.device, param.dtype, scale=None) for param in params]
-        traceable.update(settings, params, grads, _states_in_form(gathered, forms, states), grad_scale)
-    else:
-        _step_with_numbers(gathered, states, grad_scale)
-
-
-def _step_with_numbers(gathered: Gathered, states: MutableMapping[Tensor, State], grad_scale: Tensor | None) -> None:
-    settings, params, grads, states_before, buffers, kinds, layout, coefficients = gathered
+        return Ready(gathered, _states_in_form(gathered, forms), None)
     assert coefficients is not None
     choices = {key: _supporting(settings, *key) for key in kinds}
-    forms = {
+    forms_by_kind = {
         key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
         for key, implementations in choices.items()
     }
-    own: list[Any] = states_before
-    if buffers is None or len(forms) > 1 or not all_conform(buffers, *forms.values()):
-        own = _states_in_form(gathered, [forms[param.device, param.dtype] for param in params], states)
+    if buffers is not None and len(forms_by_kind) == 1 and all_conform(buffers, *forms_by_kind.values()):
+        return Ready(gathered, own, choices)
+    forms = [forms_by_kind[param.device, param.dtype] for param in params]
+    return Ready(gathered, _states_in_form(gathered, forms), choices)
+
+
+def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: Tensor | None = None) -> None:
+    """Take one step of the parameters of a group that have a gradient.
+
+    Args:
+        ready: From `made_ready`; the parameters are updated in place.
+        states: The states of all parameters of the optimizer, updated in place; takes the new ones in.
+        grad_scale: The factor that the gradients contain; they are divided by it in place.
+    """
+    gathered, own, choices = ready
+    if not gathered.params:
+        return
+    if own is not gathered.states:
+        states.update(zip(gathered.params, own, strict=True))
+    if choices is None:
+        traceable.update(gathered.settings, gathered.params, gathered.grads, own, grad_scale)
+    else:
+        _step_with_numbers(gathered, own, choices, grad_scale)
+
+
+def _step_with_numbers(gathered: Gathered, own: list[State], choices: Choices, grad_scale: Tensor | None) -> None:
+    settings, params, grads, states_before, buffers, _, layout, coefficients = gathered
+    if own is not states_before:
         buffers, layout = buffers_of(own, has_norm=settings.norm is not None), None
-        assert buffers is not None
+    assert buffers is not None
+    assert coefficients is not None
     numbers = read_steps(buffers)
     members = Members(params, grads, own, buffers, layout, _counts(settings, numbers))
     for kind, (batch, of_batch) in grouped(members, coefficients, choices).items():
@@ -81,17 +109,15 @@ def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) ->
     return tuple(each for each in IMPLEMENTATIONS if each.supports(settings, device, dtype))
 
 
-def _states_in_form(gathered: Gathered, forms: list[Form], states: MutableMapping[Tensor, State]) -> list[State]:
-    """The states of the gathered parameters; one that is empty or of another form is replaced first."""
-    found = []
-    for param, state, form in zip(gathered.params, gathered.states, forms, strict=True):
-        if not state:
-            # A parameter that is twice in its group has a state by now.
-            states[param] = state = states.get(param) or new_state(param, form)
-        elif not conforms(state, form):
-            states[param] = state = in_form(state, form)
-        found.append(state)
-    return found
+def _states_in_form(gathered: Gathered, forms: list[Form]) -> list[State]:
+    """The states of the gathered parameters; new ones where there is none, or one of another form."""
+    found: dict[Tensor, State] = {}
+    with outside_inference_mode():
+        for param, state, form in zip(gathered.params, gathered.states, forms, strict=True):
+            # A parameter may be twice in its group.
+            if param not in found:
+                found[param] = new_state(param, form) if not state else in_form(state, form)
+    return [found[param] for param in gathered.params]
 
 
 def _counts(settings: Settings, numbers: list[float]) -> list[int]:

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from indian_core.hyperparameters import RANGES, check_choice, check_number
 from indian_core.norms import NORMS
-from indian_torch._compat import refuse_unfusable
+from indian_torch._compat import base_of, is_protected_view, refuse_unfusable
 from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
-from indian_torch._step.settings import Settings, check_dtypes, settings_of
+from indian_torch._step.settings import Settings, check_dtypes, checked, settings_of
 from indian_torch._step.state import Buffers, State, buffers_of
 from indian_torch._tensors.comparison import difference
 from indian_torch._tensors.guards import Memo
 from indian_torch._tensors.layout import Layout, are_plain, layout_of
+from indian_torch._tensors.writable import are_writable, what_forbids_writing
 
 __all__ = ["Gathered", "Kinds", "Known", "gather"]
 
@@ -72,8 +73,8 @@ def gather(
 
     Raises:
         RuntimeError: A gradient is sparse; a parameter is not of a floating or complex dtype of at least 16 bits, or
-            a leaf that autograd protects from the step; or ``fused`` is True and a parameter is on a device without a
-            kernel.
+            one that autograd protects from the step; a parameter or a tensor of the state cannot be changed in place;
+            or ``fused`` is True and a parameter is on a device without a kernel.
         ValueError: A gradient or a tensor of the state is of another shape than its parameter, on another device, or
             complex beside a real parameter; the group has a norm, and earlier steps had none; or a setting has no
             meaning.
@@ -126,29 +127,30 @@ def _refuse_unfit(
                 refuse_unfusable(param)
     if settings.norm is not None and any([state and "accumulator" not in state for state in states]):  # noqa: C419
         raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    lists: list[list[Any]] | None = [grads]
-    if any(states):
-        lists = None if buffers is None else [grads, *buffers.lists]
-    if lists is None or not _are_alike(params, lists):
+    lists = buffers.lists if buffers is not None else None if any(states) else []
+    if lists is None or not _are_alike(params, grads, *lists):
         positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
         for position, param, grad, state in zip(positions, params, grads, states, strict=True):
             _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
 
 
-def _are_alike(params: list[Tensor], others: list[list[Any]]) -> bool:
-    """Whether the shapes agree, all is on one device, and no parameter is of a subclass."""
+def _are_alike(params: list[Tensor], grads: list[Tensor], *buffers: list[Tensor]) -> bool:
+    """Whether shapes and devices agree, no parameter is of a subclass, and the step may write where it will."""
     shapes = [param.shape for param in params]
     devices = {param.device for param in params}
     try:
-        if any([shapes != [tensor.shape for tensor in tensors] for tensors in others]):  # noqa: C419
+        if any([shapes != [tensor.shape for tensor in tensors] for tensors in (grads, *buffers)]):  # noqa: C419
             return False
-        devices |= {tensor.device for tensors in others for tensor in tensors}
+        devices |= {tensor.device for tensors in (grads, *buffers) for tensor in tensors}
     except AttributeError:  # One is None.
         return False
-    return are_plain(params) and len(devices) == 1
+    return are_plain(params) and len(devices) == 1 and are_writable(params, *buffers)
 
 
 def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:
+    forbids = what_forbids_writing(param)
+    if forbids is not None:
+        raise RuntimeError(f"{place} must be a tensor that a step can change, got one {forbids}")
     tensors = {"gradient": grad}
     if state:
         name = "scaled_velocity" if "scale" in state else "velocity"
@@ -166,6 +168,9 @@ def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, 
             )
         if name != "gradient" and getattr(tensor, "placements", None) != getattr(param, "placements", None):
             raise ValueError(f"the {name} of {place} must be distributed as the parameter is")
+        forbids = None if name == "gradient" else what_forbids_writing(tensor)
+        if forbids is not None:
+            raise RuntimeError(f"the state of {place} must be one that a step can change, got {name} {forbids}")
 
 
 def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) -> tuple[list[Tensor], Kinds]:
@@ -188,11 +193,19 @@ def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) 
 
 def _refuse_protected(params: list[Tensor], place: str) -> None:
     """Refuse what autograd would refuse in the middle of the step."""
-    if torch.is_grad_enabled() and any(param.is_leaf and param.requires_grad for param in params):
-        raise RuntimeError(
-            f"with differentiable=True parameters must not be a leaf Variable that requires grad, got one in {place}; "
-            "an in-place operation would break the graph"
-        )
+    if not torch.is_grad_enabled():
+        return
+    for param in params:
+        if param.requires_grad and base_of(param).is_leaf:
+            raise RuntimeError(
+                f"with differentiable=True parameters must not be a leaf Variable that requires grad, nor a view of "
+                f"one, got one in {place}; an in-place operation would break the graph"
+            )
+        if is_protected_view(param):
+            raise RuntimeError(
+                f"with differentiable=True parameters must not be views that no in-place operation may follow, as "
+                f"those of unbind, split and chunk, or of no_grad, got one in {place}; clone them"
+            )
 
 
 def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients | None:
@@ -208,9 +221,23 @@ def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients 
                     f"{name} of {place} must be a number or a tensor of one element on the device of the parameters, "
                     f"got a tensor of shape {tuple(value.shape)} on {value.device}"
                 )
+        if not torch.compiler.is_compiling():
+            # The values of tensors are not known; any will do to see whether the others have a meaning.
+            tensors: dict[str, Any] = {
+                name: 0.5 for name, value in settings._asdict().items() if torch.is_tensor(value)
+            }
+            _coefficients_of_numbers(settings._replace(**tensors))
         return None
-    norm = norm_step(settings, 1)
-    if norm is not None:
-        check_number("norm_decay", norm.decay, RANGES["norm_decay"])
-        check_number("norm_epsilon", norm.epsilon, RANGES["norm_epsilon"])
-    return coefficients_of(settings)
+    return _coefficients_of_numbers(settings)
+
+
+def _coefficients_of_numbers(settings: Settings) -> Coefficients:
+    try:
+        norm = norm_step(settings, 1)
+        if norm is not None:
+            check_number("norm_decay", norm.decay, RANGES["norm_decay"])
+            check_number("norm_epsilon", norm.epsilon, RANGES["norm_epsilon"])
+        return coefficients_of(settings)
+    except (ArithmeticError, RuntimeError, TypeError, ValueError):
+        checked(settings)  # Its error names the setting.
+        raise

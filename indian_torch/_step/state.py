@@ -216,7 +216,9 @@ def new_state(param: Tensor, form: Form) -> State:
 
 
 def in_form(state: State, form: Form) -> State:
-    """A state of this form with the values of ``state``; it shares no tensor with it."""
+    """A state of this form with the values of ``state``: itself, or one that shares no tensor with it."""
+    if conforms(state, form):
+        return state
     found = saved(state)
     found["step"] = found["step"].to(form.step_device)
     velocity = found.pop("velocity").to(form.velocity_dtype)

@@ -26,7 +26,8 @@ def update(
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """
     if grad_scale is not None:
-        torch._foreach_div_(grads, grad_scale)
+        for grad in grads:
+            grad.div_(grad_scale.to(grad.device))
     norms = [None] * len(params) if settings.norm is None else _norms(settings, NORMS[settings.norm], states)
     for param, grad, state, norm in zip(params, grads, states, norms, strict=True):
         theta, velocity = param, state["velocity"]

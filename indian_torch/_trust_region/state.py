@@ -13,6 +13,7 @@ from indian_core.trust_region.stall import StallWatch
 from indian_torch._optimizer.names import warn_of_other_names
 from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
 from indian_torch._tensors.comparison import copied, difference
+from indian_torch._tensors.writable import what_forbids_writing
 from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["TrustRegionState"]
@@ -88,12 +89,20 @@ class TrustRegionState(SavedOptimizer):
         """Look at parameters and accumulators before a step, for both may have been replaced.
 
         Raises:
+            RuntimeError: One of them cannot be changed in place.
             TypeError: A parameter is of a dtype that cannot tell losses apart.
             ValueError: An accumulator is not like its parameter, or the parameters are not on one device.
         """
         for index, group in enumerate(self.param_groups):
             for position, param in enumerate(group["params"]):
                 accumulator = self.state.get(param, {}).get("accumulator")
+                for name, tensor in (("tensor", param), ("accumulator", accumulator)):
+                    forbids = None if tensor is None or not param.requires_grad else what_forbids_writing(tensor)
+                    if forbids is not None:
+                        raise RuntimeError(
+                            f"parameter {position} of group {index} and its state must be tensors that a step can "
+                            f"change, got {name} {forbids}"
+                        )
                 if accumulator is None:
                     continue
                 differs = difference(param, accumulator)
@@ -136,15 +145,22 @@ class TrustRegionState(SavedOptimizer):
         before = layout.vector([self.state.get(param, {}).get("accumulator") for param in layout.params])
         return norms.accumulate(before, gradient, coefficients)
 
-    def _keep(self, layout: FlatLayout, accumulator: Tensor | None) -> None:
-        """Make an accumulator part of the state."""
+    def _accumulators(self, layout: FlatLayout, norm: str | None) -> list[Tensor]:
+        """The tensors to keep an accumulator in: those of the state, or new ones; none without a norm."""
+        if norm is None:
+            return []
+        kept = [self.state.get(param, {}).get("accumulator") for param in layout.params]
+        return [
+            torch.empty_like(param) if own is None or own.dtype != param.dtype else own
+            for param, own in zip(layout.params, kept, strict=True)
+        ]
+
+    def _keep(self, layout: FlatLayout, accumulator: Tensor | None, kept: list[Tensor]) -> None:
+        """Make an accumulator part of the state, in tensors from `_accumulators`."""
         if accumulator is not None:
-            for param, part in zip(layout.params, layout.views(accumulator), strict=True):
-                state = self.state[param]
-                kept = state.get("accumulator")
-                if kept is None or kept.dtype != param.dtype:
-                    state["accumulator"] = kept = torch.empty_like(param)
-                kept.copy_(part)
+            torch._foreach_copy_(kept, layout.views(accumulator))
+            for param, own in zip(layout.params, kept, strict=True):
+                self.state[param]["accumulator"] = own
 
 
 def _check_group(group: dict[str, Any], common: dict[str, Any]) -> None:

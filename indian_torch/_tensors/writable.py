@@ -1,0 +1,50 @@
+"""Whether a tensor may be changed in place. PyTorch refuses some, but not before the step has come to them."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["are_writable", "first_reason", "outside_inference_mode", "what_forbids_writing"]
+
+
+def are_writable(*lists: Sequence[Tensor]) -> bool:
+    """Whether `what_forbids_writing` has nothing to say of any tensor: a faster way than to ask for each."""
+    tensors = list(chain(*lists))
+    if not all(map(Tensor.is_contiguous, tensors)) and any(map(_shares_memory, tensors)):
+        return False
+    return _is_in_inference_mode() is not False or not any(map(Tensor.is_inference, tensors))
+
+
+def what_forbids_writing(tensor: Tensor) -> str | None:
+    """What a tensor is that cannot be changed in place, for errors; None if it can."""
+    if _shares_memory(tensor):
+        return "whose elements share memory, as of Tensor.expand"
+    if _is_in_inference_mode() is False and tensor.is_inference():
+        return "of inference mode, which nothing can change outside of it"
+    return None
+
+
+def first_reason(tensors: Iterable[Tensor]) -> str | None:
+    """The first that `what_forbids_writing` has to say of these tensors; None if there is nothing."""
+    return next(filter(None, map(what_forbids_writing, tensors)), None)
+
+
+def outside_inference_mode() -> AbstractContextManager[Any]:
+    """Where new tensors can be changed later, in inference mode and outside of it."""
+    return torch.inference_mode(False) if _is_in_inference_mode() else nullcontext()
+
+
+def _is_in_inference_mode() -> bool | None:
+    """None while torch.compile traces, which cannot ask."""
+    return None if torch.compiler.is_compiling() else torch.is_inference_mode_enabled()
+
+
+def _shares_memory(tensor: Tensor) -> bool:
+    """Whether two elements lie at one address for certain: an axis of more than one has the stride 0."""
+    return tensor.numel() > 1 and any(
+        stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)
+    )
