@@ -176,7 +176,9 @@ class INDIAN(SavedExemptions):
         Raises:
             TypeError: A gradient is no tensor of real numbers.
             ValueError: A gradient does not have its variable's shape, or there are more or fewer gradients than
-                variables. In each case nothing has changed.
+                variables. In each case, and in that of an error in the ``update_step`` of a subclass, nothing has
+                changed. After an error in a variable's constraint, as on Keras' own optimizers, the variables have
+                taken the step, except on the JAX backend.
         """
         grads = list(grads)
         variables = known_variables(self) if trainable_variables is None else list(trainable_variables)
@@ -189,7 +191,8 @@ class INDIAN(SavedExemptions):
         grads = [None if gradient is None else self._checked(gradient, variable) for gradient, variable in pairs]
         if not self.built:
             self.build(variables)
-        with _BACKEND.all_or_nothing([*variables, *self.variables]):
+        # The step of a subclass may raise anything, after other variables have moved.
+        with _BACKEND.all_or_nothing([*variables, *self.variables], may_copy=self._has_own_step()):
             super().apply(grads, None if trainable_variables is None else variables)
 
     def _checked(self, gradient: Any, variable: Any) -> Any:
@@ -243,7 +246,7 @@ class INDIAN(SavedExemptions):
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
         indices = [index_of(self, variable) for variable in trainable_variables]
-        if _BACKEND.updates_many and type(self).update_step is INDIAN.update_step:
+        if _BACKEND.updates_many and not self._has_own_step():
             counts = ops.convert_to_numpy(self._steps).tolist()
             arrays = (
                 trainable_variables,
@@ -259,6 +262,10 @@ class INDIAN(SavedExemptions):
             with self._sharing.open(OneStep(learning_rate, self._steps, _BACKEND)):
                 super()._backend_update_step(grads, trainable_variables, learning_rate)
         self._count(indices)
+
+    def _has_own_step(self) -> bool:
+        """Whether a subclass replaces the step of a variable."""
+        return type(self).update_step is not INDIAN.update_step
 
     def _settings(self, indices: list[int]) -> list[Settings]:
         """The hyperparameters of the step of each of these variables."""

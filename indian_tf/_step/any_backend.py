@@ -52,10 +52,25 @@ class AnyBackend:
         return gradient
 
     @contextmanager
-    def all_or_nothing(self, variables: Sequence[Any]) -> Iterator[None]:
-        """In the context, an error puts variables back to their values, where that costs no copy of them."""
-        del variables
-        yield
+    def all_or_nothing(self, variables: Sequence[Any], *, may_copy: bool) -> Iterator[None]:
+        """In the context, an error puts variables back to their values.
+
+        Args:
+            variables: Of Keras or of the backend.
+            may_copy: Whether to copy them for that; if False, only what costs no copy is put back.
+        """
+        before = self.kept_values(variables, may_copy=may_copy)
+        try:
+            yield
+        except BaseException:
+            for variable, value in zip(variables, before, strict=False):
+                variable.assign(value)
+            raise
+
+    def kept_values(self, variables: Sequence[Any], *, may_copy: bool) -> list[Any]:
+        """The values of variables, which later assignments do not change; none of them where that needs a copy."""
+        del variables, may_copy
+        return []
 
     def is_recorded(self, value: Any) -> bool:
         """Whether operations on this tensor are recorded, perhaps for XLA, rather than run."""

@@ -1,7 +1,6 @@
 """A step of one variable on JAX: that of any backend. Imported on that backend alone."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,17 +13,10 @@ __all__ = ["BACKEND", "JAX"]
 class JAX(AnyBackend):
     """The JAX backend."""
 
-    @contextmanager
-    def all_or_nothing(self, variables: Sequence[Any]) -> Iterator[None]:
-        """In the context, an error puts variables back to their values, such as one of ``jax_debug_nans``."""
-        # An assignment leaves the old array as it is.
-        before = [variable.value for variable in variables]
-        try:
-            yield
-        except BaseException:
-            for variable, value in zip(variables, before, strict=True):
-                variable.assign(value)
-            raise
+    def kept_values(self, variables: Sequence[Any], *, may_copy: bool) -> list[Any]:
+        """The values of variables. An assignment leaves the old array as it is, so this costs no copy."""
+        del may_copy
+        return [variable.value for variable in variables]
 
     def is_recorded(self, value: Any) -> bool:
         """Whether operations on this tensor are traced."""

@@ -4,6 +4,7 @@ Without XLA each operation takes time and passes over memory, so the step uses o
 single pass.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -27,6 +28,10 @@ class TensorFlow(AnyBackend):
         """The present value of a variable or tensor, perhaps a sparse one, as a dense tensor of a dtype."""
         # Keras takes a variable of TensorFlow for a tensor, which would be read wherever it is used.
         return ops.cast(tf.convert_to_tensor(ops.convert_to_tensor(variable)), dtype)
+
+    def kept_values(self, variables: Sequence[Any], *, may_copy: bool) -> list[Any]:
+        """Copies of the values of variables; none in a graph, where an error comes before anything runs."""
+        return [tf.identity(variable) for variable in variables] if may_copy and tf.executing_eagerly() else []
 
     def is_recorded(self, value: Any) -> bool:
         """Whether operations are recorded in a graph."""

@@ -20,6 +20,10 @@ class Torch(AnyBackend):
 
     updates_many = True
 
+    def kept_values(self, variables: Sequence[Any], *, may_copy: bool) -> list[Any]:
+        """Copies of the values of variables."""
+        return [variable.value.detach().clone() for variable in variables] if may_copy else []
+
     def dense(self, gradient: Any) -> Any:
         """A gradient, perhaps a sparse one, as the dense tensor that it stands for, on Keras' device."""
         return ops.convert_to_tensor(gradient if gradient.layout == torch.strided else gradient.to_dense())

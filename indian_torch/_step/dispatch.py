@@ -1,7 +1,7 @@
 """The step of a group: which implementation updates which tensors."""
 
 from collections.abc import MutableMapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor

@@ -152,3 +152,53 @@ def test_gradients_that_are_not_finite_raise_nothing_and_stay_with_their_variabl
     assert np.isnan(variables[1].numpy()).all() or np.isinf(variables[1].numpy()).all()
     assert name == "clipped" or np.isfinite(variables[0].numpy()).all()
     assert int(optimizer.iterations) == (1 if name == "accumulated" else 2)
+
+
+class _Failing(INDIAN):
+    """A user's own step, which fails for the last variable."""
+
+    fails = True
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate)
+        if self.fails and tuple(variable.shape) == (2, 1):
+            raise OSError("the log is full")
+
+
+@pytest.mark.parametrize("options", [{}, {"norm": "rmsprop", "weight_decay": 0.1}, {"use_ema": True}], ids=str)
+def test_a_step_of_a_subclass_that_raises_is_undone(tensor, options):
+    optimizer, plain = _Failing(0.1, **options), INDIAN(0.1, **options)
+    _, variables = make("INDIAN")
+    _, others = make("INDIAN")
+    optimizer.build(variables)
+    before = snapshot(optimizer, variables)
+    gradients = [tensor(each) for each in GRADIENTS]
+    with pytest.raises(OSError, match="the log is full"):
+        optimizer.apply(gradients, variables)
+    assert_unchanged(optimizer, variables, before)
+    optimizer.fails = False
+    for _ in range(2):
+        optimizer.apply(gradients, variables)
+        plain.apply(gradients, others)
+    for actual, expected in zip(snapshot(optimizer, variables), snapshot(plain, others), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_a_constraint_that_raises_finds_the_step_taken_as_on_the_optimizers_of_keras(tensor):
+    def constraint(value):
+        del value
+        raise OSError("no such constraint")
+
+    moved = []
+    for optimizer in (INDIAN(0.1), keras.optimizers.SGD(0.1)):
+        variables = make("INDIAN")[1]
+        variables[1].constraint = constraint
+        optimizer.build(variables)
+        before = snapshot(optimizer, variables)
+        with pytest.raises(OSError, match="no such constraint"):
+            optimizer.apply([tensor(each) for each in GRADIENTS], variables)
+        after = snapshot(optimizer, variables)
+        moved.append([bool((a != b).any()) for a, b in zip(before[:2], after[:2], strict=True)])
+        assert int(optimizer.iterations) == 0
+    # On JAX an error is undone at no cost.
+    assert moved == [[BACKEND != "jax"] * 2, [True] * 2]
