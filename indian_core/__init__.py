@@ -1,6 +1,7 @@
 """The mathematics of INDIAN (INNA), the inertial Newton optimizer, as pure functions that need no framework.
 
 - `indian_core.dynamics`: one step, in phase form and in velocity form;
+- `indian_core.damping`: one step in damping form, which contains SGD with momentum and AdamW under any schedule;
 - `indian_core.schedules`: step sizes;
 - `indian_core.hyperparameters`: ranges, defaults and error messages;
 - `indian_core.norms`: the norms that a step may be taken in;

@@ -15,6 +15,7 @@ __all__ = [
     "displacement",
     "initial_phase",
     "initial_velocity",
+    "is_absent",
     "mixed_gradient",
     "next_velocity",
     "phase_from_velocity",
@@ -112,10 +113,10 @@ def pre_form(
     rho = 1 - alpha * step_size
     start = 0.0 if initial_speed is None else first * (beta - initial_speed)
     # With no decay the terms are absent for a traced step size, too.
-    decay = 0.0 if _is_zero(weight_decay) else -step_size * weight_decay
+    decay = 0.0 if is_absent(weight_decay) else -step_size * weight_decay
     return StepCoefficients(
         theta_decay=decay,
-        velocity_decay=0.0 if _is_zero(decay) else decay * (1 / beta - alpha),
+        velocity_decay=0.0 if is_absent(decay) else decay * (1 / beta - alpha),
         velocity_velocity=rho,
         velocity_gradient=_plus(-step_size * (1 - alpha * beta), start, rho),
         theta_velocity=step_size,
@@ -181,17 +182,17 @@ def post_form(
     divisor = _SMALLEST_DIVISOR + (excess + abs(excess)) / 2
     regular = abs(rho) / divisor // 1
     singular = 1 - regular
-    later = singular if _is_zero(singular) else singular - first * singular
+    later = singular if is_absent(singular) else singular - first * singular
     # In the product with 0 or 1, a ρ far from 0 does no harm to what it divides.
     small_rho = singular * rho
     gradient_velocity = -later * (2 + small_rho) / ((1 + small_rho) * beta + step_size)
     theta_next_velocity = step_size * (regular * rho / (divisor * divisor) - later / 2)
     theta_decay, theta_gradient = pre.theta_decay, -step_size * beta - theta_next_velocity * later_gradient
-    if not _is_zero(singular):
+    if not is_absent(singular):
         # The initial velocity is in the coefficient of g, and all that m′ holds is the share of θ.
         start = (singular - later) * step_size
         theta_gradient = theta_gradient + start * (beta - initial_speed)
-        theta_decay = theta_decay if _is_zero(theta_decay) else theta_decay + start * pre.velocity_decay
+        theta_decay = theta_decay if is_absent(theta_decay) else theta_decay + start * pre.velocity_decay
     return StepCoefficients(
         theta_decay=theta_decay,
         velocity_decay=pre.velocity_decay,
@@ -297,7 +298,7 @@ def displacement(
     """
     c = coefficients
     total = c.theta_gradient * mixed_gradient
-    if not _is_zero(c.theta_velocity):
+    if not is_absent(c.theta_velocity):
         total = _plus(total, c.theta_velocity, _plus(velocity, c.velocity_decay, theta))
     total = _plus(total, c.theta_next_velocity, next_velocity)
     return _plus(total, c.theta_decay, theta)
@@ -383,9 +384,17 @@ def phase_from_velocity(theta: Array, velocity: Array, alpha: Scalar, beta: Scal
 
 def _plus(total: Array, coefficient: Scalar, array: Array | None) -> Array:
     """Total + coefficient · array, or ``total`` itself where the term is absent."""
-    return total if _is_zero(coefficient) else total + coefficient * array
+    return total if is_absent(coefficient) else total + coefficient * array
 
 
-def _is_zero(value: Scalar) -> bool:
-    """Whether a value is the Python number 0; a tensor or tracer may be anything."""
+def is_absent(value: Scalar) -> bool:
+    """Whether a coefficient marks a term that is absent: it is the Python number 0.
+
+    Args:
+        value: The coefficient; an array or a tracer may hold anything, so its term is present.
+
+    Example:
+        >>> is_absent(0.0)
+        True
+    """
     return isinstance(value, int | float) and value == 0

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 __all__ = [
+    "DAMPING",
     "DECAY",
     "DEFAULTS",
     "INNAPROP_DEFAULTS",
@@ -110,6 +111,7 @@ NON_NEGATIVE: Final = Range(0.0)
 POSITIVE: Final = Range(0.0, exclusive=True)
 MOMENTUM: Final = Range(0.0, maximum=1.0)
 DECAY: Final = Range(0.0, maximum=1.0, exclusive_maximum=True)
+DAMPING: Final = POSITIVE
 
 RANGES: Final = {
     "lr": NON_NEGATIVE,

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-__all__ = ["expm1", "log", "sqrt"]
+__all__ = ["bias_correction", "expm1", "log", "sqrt"]
 
 
 def sqrt(argument: Any, xp: Any) -> Any:
@@ -34,6 +34,24 @@ def expm1(argument: Any, xp: Any) -> Any:
         0.0
     """
     return _namespace(argument, xp).expm1(argument)
+
+
+def bias_correction(decay: Any, count: Any, xp: Any) -> Any:
+    """1 − dᵏ, the sum of the weights in a running mean of k numbers that started at 0.
+
+    Args:
+        decay: d in [0, 1), the weight of the mean so far.
+        count: k >= 0.
+        xp: Namespace of the arrays.
+
+    Example:
+        >>> bias_correction(0.5, 2, np)
+        0.75
+    """
+    if isinstance(decay, int | float) and decay == 0:
+        return 1 - 0.0**count
+    # In float32, the difference itself would be off by 6e-5 of itself at the first step of d = 0.999.
+    return -expm1(count * log(decay, xp), xp)
 
 
 def _namespace(argument: Any, xp: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy
 
 from indian_core.norms.coefficients import NormCoefficients
 from indian_core.norms.definition import Norm
-from indian_core.norms.elementary import expm1, log
+from indian_core.norms.elementary import bias_correction
 
 __all__ = ["RMSPROP", "rmsprop"]
 
@@ -29,9 +29,8 @@ def rmsprop(count: Scalar, decay: Scalar, epsilon: Scalar, xp: Any = numpy) -> N
     """
     if isinstance(decay, int | float) and decay == 0:
         return NormCoefficients(accumulator=0.0, square=1.0, root=1.0, epsilon=epsilon)
-    # In float32, the difference 1 − σᵏ would be off by 6e-5 of itself at the first step of σ = 0.999.
-    bias_correction = -expm1(count * log(decay, xp), xp)
-    return NormCoefficients(accumulator=decay, square=1 - decay, root=bias_correction**-0.5, epsilon=epsilon)
+    root = bias_correction(decay, count, xp) ** -0.5
+    return NormCoefficients(accumulator=decay, square=1 - decay, root=root, epsilon=epsilon)
 
 
 RMSPROP: Final = Norm(rmsprop, depends_on_count=True, depends_on_decay=True, shrink_factor=1.75)
