@@ -74,8 +74,14 @@ class StepCoefficients(NamedTuple):
             >>> pre_form(0.5, alpha=1.0, beta=0.25).ascent().theta_gradient
             0.125
         """
-        return self._replace(
+        # No `_replace`: up to PyTorch 2.8, torch.compile cannot trace it.
+        return StepCoefficients(
+            theta_decay=self.theta_decay,
+            velocity_decay=self.velocity_decay,
+            velocity_velocity=self.velocity_velocity,
             velocity_gradient=-self.velocity_gradient,
+            theta_velocity=self.theta_velocity,
+            theta_next_velocity=self.theta_next_velocity,
             theta_gradient=-self.theta_gradient,
             gradient_velocity=-self.gradient_velocity,
         )
@@ -207,7 +213,7 @@ def post_form(
 
 def _is_far_from_zero(alpha: Scalar, largest_step_size: float | None) -> bool:
     """Whether ρ is known not to be small, whatever γ from 0 to the largest it is computed with."""
-    if largest_step_size is None or not isinstance(alpha, int | float):
+    if largest_step_size is None or not isinstance(alpha, (int, float)):
         return False
     return 1 - alpha * largest_step_size >= _SMALLEST_DIVISOR
 
@@ -397,4 +403,5 @@ def is_absent(value: Scalar) -> bool:
         >>> is_absent(0.0)
         True
     """
-    return isinstance(value, int | float) and value == 0
+    # A tuple: up to PyTorch 2.8, torch.compile cannot trace `int | float`; so in the whole core.
+    return isinstance(value, (int, float)) and value == 0

@@ -45,6 +45,6 @@ def proximal_step(step_size: Scalar, decay: Scalar, xp: Any = numpy) -> Proximal
     if decay == 0:
         return ProximalStep(-step_size, 0.0)
     kept = 1 - step_size * decay
-    if isinstance(kept, int | float):
+    if isinstance(kept, (int, float)):
         return ProximalStep(-step_size / (kept or _SMALLEST_DIVISOR), -decay)
     return ProximalStep(-step_size / xp.where(kept == 0, _SMALLEST_DIVISOR, kept), -decay)

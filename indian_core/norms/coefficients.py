@@ -108,4 +108,4 @@ def scale(accumulator: Array | None, coefficients: NormCoefficients, xp: Any = n
 
 def _has_no_root(coefficients: NormCoefficients) -> bool:
     """Whether the norm is the Euclidean."""
-    return isinstance(coefficients.root, int | float) and coefficients.root == 0
+    return isinstance(coefficients.root, (int, float)) and coefficients.root == 0

@@ -48,7 +48,7 @@ def bias_correction(decay: Any, count: Any, xp: Any) -> Any:
         >>> bias_correction(0.5, 2, np)
         0.75
     """
-    if isinstance(decay, int | float) and decay == 0:
+    if isinstance(decay, (int, float)) and decay == 0:
         return 1 - 0.0**count
     # In float32, the difference itself would be off by 6e-5 of itself at the first step of d = 0.999.
     return -expm1(count * log(decay, xp), xp)
@@ -56,4 +56,4 @@ def bias_correction(decay: Any, count: Any, xp: Any) -> Any:
 
 def _namespace(argument: Any, xp: Any) -> Any:
     # The functions of the frameworks take no Python numbers.
-    return math if isinstance(argument, int | float) else xp
+    return math if isinstance(argument, (int, float)) else xp

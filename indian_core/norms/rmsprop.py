@@ -27,7 +27,7 @@ def rmsprop(count: Scalar, decay: Scalar, epsilon: Scalar, xp: Any = numpy) -> N
         >>> rmsprop(1, decay=0.75, epsilon=0.0).root
         2.0
     """
-    if isinstance(decay, int | float) and decay == 0:
+    if isinstance(decay, (int, float)) and decay == 0:
         return NormCoefficients(accumulator=0.0, square=1.0, root=1.0, epsilon=epsilon)
     root = bias_correction(decay, count, xp) ** -0.5
     return NormCoefficients(accumulator=decay, square=1 - decay, root=root, epsilon=epsilon)

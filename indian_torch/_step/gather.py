@@ -12,7 +12,7 @@ from indian_core.norms import NORMS
 from indian_torch._compat import base_of, is_protected_view, refuse_unfusable
 from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
 from indian_torch._step.settings import Settings, check_dtypes, checked, settings_of
-from indian_torch._step.state import Buffers, State, buffers_of
+from indian_torch._step.state import Buffers, State, buffers_of, lists_of
 from indian_torch._tensors.comparison import difference
 from indian_torch._tensors.guards import Memo
 from indian_torch._tensors.layout import Layout, are_plain, layout_of
@@ -22,6 +22,9 @@ __all__ = ["Gathered", "Kinds", "Known", "gather"]
 
 Kinds: TypeAlias = set[tuple[torch.device, torch.dtype]]
 """Pairs of the device and the dtype of parameters."""
+
+# Not the table: the compiler of PyTorch 2.4 fails at one that two traced modules look into.
+_NORM_NAMES = tuple(NORMS)
 
 
 class Gathered(NamedTuple):
@@ -93,12 +96,12 @@ def gather(
     if buffers is None or torch.compiler.is_compiling():
         tensors, known = [], None
     else:
-        tensors = [*params, *grads, *chain(*buffers.lists)]
+        tensors = [*params, *grads, *chain(*lists_of(buffers))]
         known = memo.get(tensors)
     if known is None:
         _refuse_unfit(group, settings, params, grads, own, buffers, place, owner)
         supported, kinds = _in_supported_dtypes(params, grads, place)
-        layout = layout_of(params, grads, *buffers.lists) if buffers is not None and tensors else None
+        layout = layout_of(params, grads, *lists_of(buffers)) if buffers is not None and tensors else None
         if layout is not None and layout.is_plain and supported is grads:
             memo.keep(tensors, Known(kinds, layout))
         grads = supported
@@ -127,7 +130,7 @@ def _refuse_unfit(
                 refuse_unfusable(param)
     if settings.norm is not None and any([state and "accumulator" not in state for state in states]):  # noqa: C419
         raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    lists = buffers.lists if buffers is not None else None if any(states) else []
+    lists = lists_of(buffers) if buffers is not None else None if any(states) else []
     if lists is None or not _are_alike(params, grads, *lists):
         positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
         for position, param, grad, state in zip(positions, params, grads, states, strict=True):
@@ -212,10 +215,10 @@ def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients 
     """The coefficients of the step, computed now since settings may have no meaning."""
     check_dtypes(settings)
     if settings.norm is not None:
-        check_choice("norm", settings.norm, tuple(NORMS))
+        check_choice("norm", settings.norm, _NORM_NAMES)
     if settings.differentiable or settings.capturable:
         devices = {torch.device("cpu"), *(device for device, _ in kinds)}
-        for name, value in settings._asdict().items():
+        for name, value in zip(Settings._fields, settings, strict=True):
             if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
                 raise ValueError(
                     f"{name} of {place} must be a number or a tensor of one element on the device of the parameters, "

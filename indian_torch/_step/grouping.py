@@ -9,7 +9,7 @@ from torch import Tensor
 
 from indian_torch._step.coefficients import Coefficients
 from indian_torch._step.implementation import Batch, Implementation
-from indian_torch._step.state import Buffers, State
+from indian_torch._step.state import Buffers, State, lists_of
 from indian_torch._tensors.dtypes import as_real
 from indian_torch._tensors.layout import Layout, in_memory_order, layout_of
 from indian_torch._tensors.shards import local_parts
@@ -80,7 +80,7 @@ def _single_batch(
     if len(choices) > 1 or counts.count(count) != len(counts) or scales.count(scale) != len(scales):
         return None
     (((device, dtype), implementations),) = choices.items()
-    lists = [params, grads, *buffers.lists]
+    lists = [params, grads, *lists_of(buffers)]
     layout = layout or layout_of(*lists)
     # The implementations support the dtypes of parameters and state.
     if not layout.is_plain or not layout.has_one_dtype or (dtype.is_complex and buffers.accumulators is not None):
@@ -97,7 +97,7 @@ def _batches_by_kind(
 ) -> dict[Kind, tuple[Batch, list[State]]]:
     params, grads, states, buffers, _, counts = members
     found: dict[Kind, tuple[list[list[Tensor]], list[State]]] = {}
-    lists = [params, grads, *buffers.lists]
+    lists = [params, grads, *lists_of(buffers)]
     for state, count, *of_param in zip(states, counts, *lists, strict=True):
         device, dtype = of_param[0].device, of_param[0].dtype
         tensors = local_parts(*of_param)

@@ -35,6 +35,7 @@ __all__ = [
     "form_of",
     "has_dtype_of_its_own",
     "in_form",
+    "lists_of",
     "loaded",
     "new_state",
     "read_steps",
@@ -67,10 +68,10 @@ class Form(NamedTuple):
     accumulator_dtype: torch.dtype | None
     step_device: torch.device
 
-    @property
-    def velocity_key(self) -> str:
-        """The key of the velocity or its multiple."""
-        return "scaled_velocity" if self.is_scaled else "velocity"
+
+def _velocity_key(form: Form) -> str:
+    """The key of the velocity or its multiple. No property: up to PyTorch 2.8, no compiler traces one of a tuple."""
+    return "scaled_velocity" if form.is_scaled else "velocity"
 
 
 def form_of(settings: Settings, device: torch.device, dtype: torch.dtype, *, scale: float | None) -> Form:
@@ -101,7 +102,7 @@ def has_dtype_of_its_own(settings: Settings, dtype: torch.dtype) -> bool:
 
 def conforms(state: State, form: Form) -> bool:
     """Whether a state has this form."""
-    velocity, accumulator = state.get(form.velocity_key), state.get("accumulator")
+    velocity, accumulator = state.get(_velocity_key(form)), state.get("accumulator")
     return (
         velocity is not None
         and velocity.dtype == form.velocity_dtype
@@ -129,11 +130,6 @@ class Buffers(NamedTuple):
     steps: list[Tensor]
     share_step: bool
 
-    @property
-    def lists(self) -> list[list[Tensor]]:
-        """The velocities and, in a norm, the accumulators."""
-        return [self.velocities] if self.accumulators is None else [self.velocities, self.accumulators]
-
 
 def buffers_of(states: Sequence[State | None], *, has_norm: bool) -> Buffers | None:
     """The tensors in states; None if a state is empty or lacks one."""
@@ -152,6 +148,11 @@ def buffers_of(states: Sequence[State | None], *, has_norm: bool) -> Buffers | N
         )
     except KeyError:
         return None
+
+
+def lists_of(buffers: Buffers) -> list[list[Tensor]]:
+    """The velocities and, in a norm, the accumulators."""
+    return [buffers.velocities] if buffers.accumulators is None else [buffers.velocities, buffers.accumulators]
 
 
 def all_conform(buffers: Buffers, form: Form) -> bool:
@@ -207,7 +208,7 @@ def new_state(param: Tensor, form: Form) -> State:
     def zeros(dtype: torch.dtype) -> Tensor:
         return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
 
-    state: State = {"step": _step_tensor(0, form.step_device), form.velocity_key: zeros(form.velocity_dtype)}
+    state: State = {"step": _step_tensor(0, form.step_device), _velocity_key(form): zeros(form.velocity_dtype)}
     if form.is_scaled:
         state |= {"scale": form.scale, "velocity": None}
     if form.accumulator_dtype is not None:
@@ -222,7 +223,7 @@ def in_form(state: State, form: Form) -> State:
     found = saved(state)
     found["step"] = found["step"].to(form.step_device)
     velocity = found.pop("velocity").to(form.velocity_dtype)
-    found[form.velocity_key] = velocity.mul_(form.scale) if form.is_scaled else velocity
+    found[_velocity_key(form)] = velocity.mul_(form.scale) if form.is_scaled else velocity
     if form.is_scaled:
         found |= {"scale": form.scale, "velocity": None}
     if form.accumulator_dtype is not None:

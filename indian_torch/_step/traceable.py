@@ -56,7 +56,11 @@ def _norms(settings: Settings, norm: Norm, states: list[State]) -> list[NormCoef
         found.append(norm.coefficients(count, *norm_scalars(settings, dtype), torch))
     roots = [coefficients.root for coefficients in found]
     if torch.compiler.is_compiling() and isinstance(roots[0], Tensor):
-        return [c._replace(root=root) for c, root in zip(found, _materialized(roots), strict=True)]
+        # Up to PyTorch 2.8, the compiler cannot trace `_replace`.
+        return [
+            NormCoefficients(c.accumulator, c.square, root, c.epsilon)
+            for c, root in zip(found, _materialized(roots), strict=True)
+        ]
     return found
 
 

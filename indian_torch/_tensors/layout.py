@@ -5,6 +5,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -41,6 +42,9 @@ def are_contiguous(tensors: Iterable[Tensor]) -> bool:
 
 def are_plain(tensors: Iterable[Tensor]) -> bool:
     """Whether no tensor is of a subclass, whose memory may be elsewhere."""
+    if torch.compiler.is_compiling():
+        # Up to PyTorch 2.8 the compiler cannot trace the faster way.
+        return all([type(tensor) is Tensor or type(tensor) is Parameter for tensor in tensors])  # noqa: C419
     return _PLAIN_TYPES.issuperset(map(type, tensors))
 
 

@@ -18,6 +18,7 @@ from torch.testing._internal.common_optimizers import OptimizerErrorEnum
 
 from indian_core.dynamics import pre_form, velocity_step
 from indian_torch import INDIAN
+from tests.releases import needs
 from tests.torch.implementations import IMPLEMENTATIONS, each_norm, implementations
 from tests.torch.pytorch_harness import CONFIGURATIONS, EVERY_WAY, INFO, arguments
 
@@ -430,6 +431,7 @@ def test_step_counts_may_be_loaded_as_numbers(way: str) -> None:
         assert optimizer.state[p]["step"] == 5
 
 
+@needs(torch, "2.6", "optimizers of named parameters")
 @pytest.mark.parametrize("loaded_named", [True, False])
 @pytest.mark.parametrize("saved_named", [True, False])
 def test_names_of_parameters_neither_need_nor_hinder_a_state(saved_named: bool, loaded_named: bool) -> None:

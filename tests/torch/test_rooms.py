@@ -9,7 +9,7 @@ import indian_torch
 
 PACKAGE = Path(indian_torch.__file__).parent
 ROOMS = ("_tensors", "_norm", "_step")
-"""From the bottom up; each may import itself and those before it."""
+"""From the bottom up; each may import itself and those before it, and the private names of PyTorch."""
 
 
 def imported(path: Path) -> set[str]:
@@ -25,7 +25,7 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_import_runs_upward(room: str) -> None:
-    allowed = tuple(f"indian_torch.{each}" for each in ROOMS[: ROOMS.index(room) + 1])
+    allowed = tuple(f"indian_torch.{each}" for each in ("_compat", *ROOMS[: ROOMS.index(room) + 1]))
     files = list((PACKAGE / room).glob("*.py"))
     assert len(files) > 2
     for file in files:

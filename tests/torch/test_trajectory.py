@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from indian_torch import INDIAN, INNA, INNAprop
+from tests.releases import needs
 from tests.torch.implementations import each_norm
 
 Follows = Callable[..., None]
@@ -250,6 +251,7 @@ def test_groups_may_be_computed_differently(take_step: TakeStep) -> None:
         torch.testing.assert_close(p, q, rtol=1e-13, atol=1e-13)
 
 
+@needs(torch, "2.6", "optimizers of named parameters")
 def test_named_parameters(take_step: TakeStep) -> None:
     module = torch.nn.Linear(2, 1)
     optimizer = INDIAN(module.named_parameters())
