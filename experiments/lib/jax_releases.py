@@ -5,7 +5,7 @@ from typing import Any
 
 import optax
 
-__all__ = ["enable_x64", "optax_tree"]
+__all__ = ["enable_x64", "optax_tree", "partition"]
 
 
 def _enable_x64() -> Any:
@@ -23,6 +23,9 @@ def _optax_tree() -> Any:
 
 enable_x64 = _enable_x64()
 """``jax.enable_x64``; before JAX 0.8 in ``jax.experimental``."""
+
+partition = getattr(optax, "partition", optax.multi_transform)
+"""``optax.partition``, the name of ``optax.multi_transform`` since Optax 0.2.5."""
 
 optax_tree = _optax_tree()
 """``optax.tree``; before Optax 0.2.5, functions with longer names in ``optax.tree_utils``."""

@@ -182,8 +182,9 @@ def start_lanczos(
         xp: Namespace of the scalars.
 
     Example:
-        >>> start_lanczos(np.float64(0.0), 3, tolerance=0.1, eps=1e-16).termination == Termination.CONVERGED
-        np.True_
+        >>> start = start_lanczos(np.float64(0.0), 3, tolerance=0.1, eps=1e-16)
+        >>> bool(start.termination == Termination.CONVERGED)
+        True
     """
     wanted = gradient_norm != 0 if wanted is None else wanted
     finite = xp.isfinite(gradient_norm)

@@ -93,8 +93,8 @@ def start(residual_squared: Scalar, *, tolerance: float, eps: float, xp: Any = n
         xp: Namespace of the scalars.
 
     Example:
-        >>> start(0.0, tolerance=0.1, eps=1e-16).termination == Termination.CONVERGED
-        np.True_
+        >>> bool(start(0.0, tolerance=0.1, eps=1e-16).termination == Termination.CONVERGED)
+        True
     """
     nothing = xp.where(residual_squared == 0, int(Termination.CONVERGED), int(Termination.RUNNING))
     return SteihaugState(

@@ -12,6 +12,7 @@ from indian_core import norms
 from indian_core.dynamics import StepCoefficients, post_form
 from indian_core.norms import NormCoefficients
 from indian_jax._arguments.scalars import scheduled
+from indian_jax._compat import optimization_barrier
 from indian_jax._step.settings import Settings
 
 __all__ = ["Packed", "norm_coefficients", "step_coefficients"]
@@ -86,7 +87,7 @@ def _computed_once(coefficients: StepCoefficients) -> StepCoefficients:
     these scalars with every leaf.
     """
     names = [name for name, c in coefficients._asdict().items() if isinstance(c, jax.Array)]
-    array = jax.lax.optimization_barrier(jnp.stack([getattr(coefficients, name) for name in names]))
+    array = optimization_barrier(jnp.stack([getattr(coefficients, name) for name in names]))
     return coefficients._replace(**dict(zip(names, array, strict=True)))
 
 

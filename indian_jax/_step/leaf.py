@@ -11,6 +11,7 @@ from indian_core.dynamics import StepCoefficients, displacement, mixed_gradient,
 from indian_core.hyperparameters import check_shape
 from indian_core.norms import NormCoefficients, accumulate, preconditioned, scale
 from indian_jax._arguments.dtypes import inexact_dtype, working_dtype
+from indian_jax._compat import optimization_barrier
 from indian_jax._step.coefficients import Packed
 
 __all__ = ["Leaf", "LeafStep", "step_leaf"]
@@ -118,7 +119,7 @@ def _read_back(accumulator: jax.Array) -> jax.Array:
     For CPUs, XLA makes one kernel of each output. Two of them need the gradient in the norm; XLA would store it, which
     costs more than the rest of the step. With the barrier, each kernel computes it from the accumulator.
     """
-    return jax.lax.platform_dependent(accumulator, cpu=jax.lax.optimization_barrier, default=lambda v: v)
+    return jax.lax.platform_dependent(accumulator, cpu=optimization_barrier, default=lambda v: v)
 
 
 def _mixed_gradient(

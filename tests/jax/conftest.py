@@ -93,6 +93,12 @@ def assert_trees_equal() -> Callable[[Any, Any], None]:
     return assert_trees_equal
 
 
+def _in_numpy(array: Any) -> np.ndarray:
+    """An array that NumPy can compare with others; older releases have no arithmetic for bfloat16."""
+    array = jnp.asarray(array)
+    return np.asarray(array.astype(jnp.float32) if array.dtype == jnp.bfloat16 else array)
+
+
 @pytest.fixture
 def assert_trees_close() -> Callable[..., None]:
     """Assert that two trees have the same structure and nearly the same numbers."""
@@ -100,6 +106,6 @@ def assert_trees_close() -> Callable[..., None]:
     def assert_trees_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
         assert jax.tree.structure(actual) == jax.tree.structure(expected)
         for left, right in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(left, right, rtol=rtol, atol=atol)
+            np.testing.assert_allclose(_in_numpy(left), _in_numpy(right), rtol=rtol, atol=atol)
 
     return assert_trees_close

@@ -8,8 +8,10 @@ import pytest
 from optax import contrib
 
 from experiments.lib.jax_releases import optax_tree
+from experiments.lib.jax_releases import partition as partition_by_label
 from indian_core.hyperparameters import DEFAULTS
 from indian_jax import indian, power_decay
+from tests.releases import is_older, needs
 
 MINIMUM = np.array([1.0, -1.0, 1.0])
 
@@ -24,7 +26,7 @@ WRAPPERS = {
     "apply_if_finite": lambda: optax.apply_if_finite(indian(0.05, 0.5, 0.1), 3),
     "MultiSteps": lambda: optax.MultiSteps(indian(0.05, 0.5, 0.1), every_k_schedule=2),
     "masked": lambda: optax.masked(indian(0.05, 0.5, 0.1), True),
-    "partition": lambda: optax.partition({"all": indian(0.05, 0.5, 0.1)}, "all"),
+    "partition": lambda: partition_by_label({"all": indian(0.05, 0.5, 0.1)}, "all"),
     "clipping": lambda: optax.chain(optax.clip_by_global_norm(1.0), indian(0.05, 0.5, 0.1)),
     "noise": lambda: optax.chain(optax.add_noise(1e-3, 0.55, 0), indian(power_decay(0.05, 0.125), 0.5, 0.1)),
     "weight decay before": lambda: optax.chain(optax.add_decayed_weights(1e-4), indian(0.05, 0.5, 0.1)),
@@ -35,8 +37,12 @@ WRAPPERS = {
 @pytest.mark.parametrize("make", WRAPPERS.values(), ids=WRAPPERS)
 def test_wrapped_optimizer_finds_the_minimum(make):
     tx = make()
-    # Of the wrappers, SAM alone passes no arguments on.
+    # Of the wrappers, SAM alone passes no arguments on, and Mechanic before Optax 0.2.5.
     takes_arguments = make is not WRAPPERS["sam"]
+    if is_older(optax, "0.2.5"):
+        if make is WRAPPERS["reduce_on_plateau"]:
+            pytest.skip("before Optax 0.2.5 its state changes from a weak to a strong type")
+        takes_arguments = takes_arguments and make is not WRAPPERS["mechanize"]
 
     def loss(params):
         return jnp.sum((params - MINIMUM) ** 2)
@@ -59,6 +65,7 @@ def test_wrapped_optimizer_finds_the_minimum(make):
     np.testing.assert_allclose(params, MINIMUM, rtol=3e-2, atol=3e-2)
 
 
+@needs(optax, "0.2.5", "optax.freeze")
 def test_frozen_parameters_stay_where_they_are():
     tx = optax.chain(indian(0.1), optax.freeze({"w": False, "b": True}))
     params = {"w": jnp.ones(2), "b": jnp.ones(2)}

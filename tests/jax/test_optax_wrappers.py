@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from experiments.lib.jax_releases import optax_tree
+from experiments.lib.jax_releases import partition as partition_by_label
 from indian_core.reference import PhaseForm
 from indian_jax import INDIANState, indian, power_decay
 
@@ -160,7 +161,7 @@ def test_masked(params, steps, assert_trees_equal):
     np.testing.assert_allclose(actual["b"], params["b"] * 2 * 3 * 0.5 * 1.25)
 
 
-@pytest.mark.parametrize("partition", [optax.multi_transform, optax.partition])
+@pytest.mark.parametrize("partition", [optax.multi_transform, partition_by_label])
 def test_partition_with_two_of_them(params, steps, partition, assert_trees_equal):
     fast, slow = indian(0.1, 0.5, 0.1), indian(power_decay(0.01), 2.0, 0.5, weight_decay=0.1)
     actual, _ = steps(partition({"fast": fast, "slow": slow}, {"w": "fast", "b": "slow"}), params)
@@ -249,7 +250,7 @@ def test_parameter_that_is_initialized_later_has_its_own_first_step():
     updates, early_state = first.update({"early": params["early"]}, first.init({"early": params["early"]}))
     params |= optax.apply_updates({"early": params["early"]}, updates)
     early.step(early.theta, 0.1)
-    tx = optax.partition(
+    tx = partition_by_label(
         {"early": indian(0.1, 0.5, 0.1), "late": indian(0.1, 0.5, 0.1)}, {"early": "early", "late": "late"}
     )
     state = tx.init(params)

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from experiments.lib.jax_releases import partition as partition_by_label
 from indian_core.reference import PhaseForm
 from indian_jax import indian, phase
 
@@ -76,7 +77,7 @@ def test_phase_of_masked_parameters_is_masked(params, expected_phase):
 
 
 def test_phase_of_one_part_of_a_partition(params, expected_phase):
-    tx = optax.partition({"x": indian(0.1, 0.5, 0.1), "y": indian(0.2, 0.3, 0.4)}, {"w": "x", "b": "y"})
+    tx = partition_by_label({"x": indian(0.1, 0.5, 0.1), "y": indian(0.2, 0.3, 0.4)}, {"w": "x", "b": "y"})
     updates, state = tx.update(params, tx.init(params), params)
     params = optax.apply_updates(params, updates)
     psi = phase(params, state.inner_states["x"], alpha=0.5, beta=0.1)

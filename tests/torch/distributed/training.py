@@ -14,13 +14,18 @@ import torch.distributed
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from indian_torch import INDIAN, PowerDecayLR
+from tests.releases import is_older
 from tests.torch.documentation import names_of_the_page, run_block
+
+if is_older(torch, "2.6"):
+    FSDPModule: Any = ()
+else:
+    from torch.distributed.fsdp import FSDPModule, fully_shard
 
 BATCH_SIZE = 8
 
