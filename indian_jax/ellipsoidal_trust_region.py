@@ -17,7 +17,7 @@ from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.settings import RANGES
 from indian_core.trust_region.subproblem import solve
 from indian_jax._arguments.scalars import scalar
-from indian_jax._arguments.trees import check_structure
+from indian_jax._arguments.trees import check_accumulator, check_structure
 from indian_jax._trust_region.composite_loss import bind
 from indian_jax._trust_region.curvature import curvature_product
 from indian_jax._trust_region.space import TreeSpace, zeros_like
@@ -175,7 +175,9 @@ def trust_region(
         **extra_args: Any,
     ) -> tuple[optax.Updates, TrustRegionState]:
         del updates
-        params, gradient = _checked_trees(params, grad, state.accumulator)
+        if not isinstance(state, TrustRegionState):
+            raise TypeError(f"state must be a TrustRegionState, as `init` returns it, got {type(state).__name__}")
+        params, gradient = _checked_trees(params, grad, state.accumulator, settings.norm)
         check_scalar("value", value)
         (bound,) = bind((value_fn,), extra_args)
         check_value_fn(bound, params)
@@ -264,14 +266,13 @@ def _scalar_dtype(params: optax.Params) -> Any:
 
 
 def _checked_trees(
-    params: optax.Params | None, grad: optax.Updates, accumulator: optax.Params | None
+    params: optax.Params | None, grad: optax.Updates, accumulator: optax.Params | None, norm: str | None
 ) -> tuple[optax.Params, optax.Updates]:
     """Parameters, and the gradient in their dtypes."""
     if params is None:
         raise ValueError("params must be passed to update, got None")
     check_structure("grad", grad, "params", params)
-    if accumulator is not None:
-        check_structure("state", accumulator, "params", params)
+    check_accumulator(accumulator, norm, "params", params)
     _scalar_dtype(params)
     params = jax.tree.map(jnp.asarray, params)
 
@@ -279,6 +280,11 @@ def _checked_trees(
         check_shape(f"grad{jax.tree_util.keystr(path)}", jnp.shape(gradient), param.shape)
         return jnp.asarray(gradient, param.dtype)
 
+    def check_leaf(path: Any, v: Any, param: jax.Array) -> None:
+        check_shape(f"accumulator{jax.tree_util.keystr(path)} of the state", jnp.shape(v), param.shape)
+
+    if accumulator is not None:
+        jax.tree_util.tree_map_with_path(check_leaf, accumulator, params)
     return params, jax.tree_util.tree_map_with_path(like, grad, params)
 
 

@@ -12,7 +12,7 @@ from indian_core.norms import NORMS
 from indian_jax._arguments.decay_mask import Mask, check_mask, decay_mask
 from indian_jax._arguments.dtypes import floating_dtype, inexact_dtype
 from indian_jax._arguments.scalars import Scalar, scalar
-from indian_jax._arguments.trees import check_structure, is_none
+from indian_jax._arguments.trees import check_accumulator, check_structure, is_none
 from indian_jax._step.coefficients import norm_coefficients, step_coefficients
 from indian_jax._step.leaf import Leaf, LeafStep, step_leaf
 from indian_jax._step.settings import Settings
@@ -208,9 +208,9 @@ def _trees_of_a_step(
     if not isinstance(state, INDIANState):
         raise TypeError(f"state must be an INDIANState, as `init` returns it, got {type(state).__name__}")
     check_structure("state", state.velocity, "the gradients", updates)
+    check_accumulator(state.accumulator, settings.norm, "the gradients", updates)
     accumulator = theta = jax.tree.map(lambda _: None, updates, is_leaf=is_none)
     if settings.norm is not None:
-        check_structure("state", state.accumulator, "the gradients", updates)
         accumulator = state.accumulator
     if settings.decays:
         if params is None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["check_structure", "first_difference"]
+__all__ = ["check_accumulator", "check_structure", "first_difference"]
 
 
 def check_structure(name: str, tree: Any, expected_name: str, expected: Any) -> None:
@@ -22,6 +22,18 @@ def check_structure(name: str, tree: Any, expected_name: str, expected: Any) -> 
             f"{name} must have the structure of {expected_name}, {jax.tree.structure(expected)}, "
             f"got {jax.tree.structure(tree)}; {first_difference(tree, expected)}"
         )
+
+
+def check_accumulator(accumulator: Any, norm: str | None, expected_name: str, expected: Any) -> None:
+    """Raise an error unless a state has the accumulator of the norm: of the structure of ``expected``, or none.
+
+    Raises:
+        ValueError: The state was made with a norm, and there is none now, or the reverse; or the structures differ.
+    """
+    if norm is not None:
+        check_structure("state", accumulator, expected_name, expected)
+    elif accumulator is not None:
+        raise ValueError("state must be one without a norm, got one with an accumulator, as a norm has")
 
 
 def _has_leaf(expected: Any, node: Any) -> bool:

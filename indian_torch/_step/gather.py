@@ -229,12 +229,12 @@ def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients 
             tensors: dict[str, Any] = {
                 name: 0.5 for name, value in settings._asdict().items() if torch.is_tensor(value)
             }
-            _coefficients_of_numbers(settings._replace(**tensors))
+            _coefficients_of_numbers(settings._replace(**tensors), place)
         return None
-    return _coefficients_of_numbers(settings)
+    return _coefficients_of_numbers(settings, place)
 
 
-def _coefficients_of_numbers(settings: Settings) -> Coefficients:
+def _coefficients_of_numbers(settings: Settings, place: str) -> Coefficients:
     try:
         norm = norm_step(settings, 1)
         if norm is not None:
@@ -242,5 +242,10 @@ def _coefficients_of_numbers(settings: Settings) -> Coefficients:
             check_number("norm_epsilon", norm.epsilon, RANGES["norm_epsilon"])
         return coefficients_of(settings)
     except (ArithmeticError, RuntimeError, TypeError, ValueError):
+        for name, value in settings._asdict().items():
+            if isinstance(value, Tensor) and value.is_meta:
+                raise ValueError(
+                    f"{name} of {place} must be a number or a tensor with a value, got a tensor on meta"
+                ) from None
         checked(settings)  # Its error names the setting.
         raise

@@ -347,6 +347,12 @@ def test_the_state_of_another_transformation(make):
         indian().update(params, state, params)
 
 
+def test_the_state_of_a_norm_where_there_is_none():
+    params = jnp.ones(2)
+    with pytest.raises(ValueError, match=r"^state must be one without a norm, got one with an accumulator"):
+        indian().update(params, innaprop().init(params), params)
+
+
 @pytest.mark.parametrize("value", [None, "0.1", 1j, object()], ids=["None", "text", "complex", "object"])
 def test_a_schedule_that_returns_no_number(value):
     tx = indian(lambda count: value)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from indian_jax import CompositeLoss
+from indian_jax import CompositeLoss, indian
 from indian_jax.ellipsoidal_trust_region import trust_region
 
 PARAMS = {"a": jnp.ones(3), "b": jnp.ones(())}
@@ -19,10 +19,10 @@ def loss(params):
     return jnp.sum(params["a"] ** 2) + params["b"] ** 2
 
 
-def update(tx=None, params=PARAMS, **changed):
+def update(tx=None, params=PARAMS, state=None, **changed):
     tx = trust_region() if tx is None else tx
     arguments = {"value": 4.0, "grad": PARAMS, "value_fn": loss} | changed
-    return tx.update(PARAMS, tx.init(PARAMS), params, **arguments)
+    return tx.update(PARAMS, tx.init(PARAMS) if state is None else state, params, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -212,3 +212,23 @@ def test_failed_update_leaves_the_state_usable():
         tx.update(PARAMS, state, PARAMS, value=4.0, grad=PARAMS, value_fn=lambda params: params["a"])
     jax.tree.map(np.testing.assert_array_equal, state, before)
     jax.eval_shape(partial(tx.update, value=4.0, grad=PARAMS, value_fn=loss), PARAMS, state, PARAMS)
+
+
+def state_of_another_shape():
+    return trust_region().init({"a": jnp.ones(1), "b": PARAMS["b"]})
+
+
+@pytest.mark.parametrize(
+    ("make_state", "norm", "error", "message"),
+    [
+        (lambda: indian().init(PARAMS), "rmsprop", TypeError, "state must be a TrustRegionState, .* got INDIANState"),
+        (lambda: optax.adam(1e-3).init(PARAMS), None, TypeError, "state must be a TrustRegionState, .* got tuple"),
+        (state_of_another_shape, "rmsprop", ValueError, r"accumulator\['a'\] of the state must be of shape \(3,\)"),
+        (lambda: trust_region(norm=None).init(PARAMS), "rmsprop", ValueError, "state must have the structure of par"),
+        (lambda: trust_region().init(PARAMS), None, ValueError, "state must be one without a norm"),
+    ],
+    ids=["indian", "adam", "shape", "no norm", "norm"],
+)
+def test_a_state_that_is_not_of_this_transformation(make_state, norm, error, message):
+    with pytest.raises(error, match=message):
+        update(tx=trust_region(norm=norm), state=make_state())

@@ -156,7 +156,7 @@ def complex_gradient(optimizer: INDIAN) -> None:
 LATE_ERRORS: dict[str, tuple[Callable[[INDIAN], None], str]] = {
     "complex_gradient": (complex_gradient, "gradients of real parameters must be real"),
     "two_step_sizes": (with_attribute("lr", torch.ones(2)), r"one element|lr must be .* got an array of shape \(2,\)"),
-    "step_size_on_meta": (with_attribute("lr", torch.tensor(0.1, device="meta")), "meta"),
+    "step_size_on_meta": (with_attribute("lr", torch.tensor(0.1, device="meta")), "lr of group 1 must be .* on meta"),
     "no_velocity_dtype": (with_attribute("velocity_dtype", torch.int32), "velocity_dtype must be a floating"),
     "no_norm": (with_attribute("norm", "adam"), "norm must be"),
 }
