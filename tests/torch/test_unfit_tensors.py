@@ -112,7 +112,7 @@ def test_gradients_of_another_dtype(
     implementation: dict[str, Any], norm: dict[str, Any], dtype: torch.dtype, grad_dtype: torch.dtype
 ) -> None:
     """They are taken as they are, as by torch.optim.SGD; the numbers here are exact in each dtype."""
-    if grad_dtype != dtype and not hasattr(Tensor, "grad_dtype"):
+    if grad_dtype != dtype and not hasattr(torch.Tensor, "grad_dtype"):
         pytest.skip("in this release of PyTorch a gradient has the dtype of its tensor")
     pairs = []
     for own in (grad_dtype, dtype):
