@@ -120,9 +120,9 @@ def base_of(tensor: Tensor) -> Tensor:
 def is_protected_view(tensor: Tensor) -> bool:
     """Whether autograd allows no in-place operation on a view: one of several outputs, or made without a graph.
 
-    The names are there in all releases.
+    The names are there in all releases. False while torch.compile traces, which cannot ask.
     """
-    if not tensor._is_view():
+    if torch.compiler.is_compiling() or not tensor._is_view():
         return False
     metadata = torch._C._autograd
     return bool(metadata._get_creation_meta(tensor) != metadata.CreationMeta.DEFAULT)

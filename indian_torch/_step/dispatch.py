@@ -38,11 +38,13 @@ class Ready(NamedTuple):
     Attributes:
         gathered: The part.
         states: Of its parameters, of the form that the step needs; new ones do not belong to the optimizer yet.
+        has_new_states: Whether there are new ones.
         choices: The implementations that support the parameters; None if the host must not read the coefficients.
     """
 
     gathered: Gathered
     states: list[State]
+    has_new_states: bool
     choices: Choices | None
 
 
@@ -51,11 +53,11 @@ def made_ready(gathered: Gathered) -> Ready:
     settings, params, _, before, buffers, kinds, _, coefficients = gathered
     own: list[Any] = before
     if not params:
-        return Ready(gathered, [], None)
+        return Ready(gathered, [], False, None)
     # torch.compile sets capturable while it traces.
     if settings.differentiable or settings.capturable:
         forms = [form_of(settings, param.device, param.dtype, scale=None) for param in params]
-        return Ready(gathered, _states_in_form(gathered, forms), None)
+        return Ready(gathered, _states_in_form(gathered, forms), True, None)
     assert coefficients is not None
     choices = {key: _supporting(settings, *key) for key in kinds}
     forms_by_kind = {
@@ -63,9 +65,9 @@ def made_ready(gathered: Gathered) -> Ready:
         for key, implementations in choices.items()
     }
     if buffers is not None and len(forms_by_kind) == 1 and all_conform(buffers, *forms_by_kind.values()):
-        return Ready(gathered, own, choices)
+        return Ready(gathered, own, False, choices)
     forms = [forms_by_kind[param.device, param.dtype] for param in params]
-    return Ready(gathered, _states_in_form(gathered, forms), choices)
+    return Ready(gathered, _states_in_form(gathered, forms), True, choices)
 
 
 def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: Tensor | None = None) -> None:
@@ -76,20 +78,21 @@ def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: 
         states: The states of all parameters of the optimizer, updated in place; takes the new ones in.
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """
-    gathered, own, choices = ready
+    gathered, own, has_new_states, choices = ready
     if not gathered.params:
         return
-    if own is not gathered.states:
+    if has_new_states:
         states.update(zip(gathered.params, own, strict=True))
     if choices is None:
         traceable.update(gathered.settings, gathered.params, gathered.grads, own, grad_scale)
     else:
-        _step_with_numbers(gathered, own, choices, grad_scale)
+        _step_with_numbers(ready, choices, grad_scale)
 
 
-def _step_with_numbers(gathered: Gathered, own: list[State], choices: Choices, grad_scale: Tensor | None) -> None:
-    settings, params, grads, states_before, buffers, _, layout, coefficients = gathered
-    if own is not states_before:
+def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None) -> None:
+    own = ready.states
+    settings, params, grads, _, buffers, _, layout, coefficients = ready.gathered
+    if ready.has_new_states:
         buffers, layout = buffers_of(own, has_norm=settings.norm is not None), None
     assert buffers is not None
     assert coefficients is not None

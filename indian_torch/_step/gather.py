@@ -217,7 +217,7 @@ def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients 
     if settings.norm is not None:
         check_choice("norm", settings.norm, _NORM_NAMES)
     if settings.differentiable or settings.capturable:
-        devices = {torch.device("cpu"), *(device for device, _ in kinds)}
+        devices = {torch.device("cpu")} | {device for device, _ in kinds}
         for name, value in zip(Settings._fields, settings, strict=True):
             if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
                 raise ValueError(

@@ -121,7 +121,7 @@ class Buffers(NamedTuple):
         velocities: The velocities or their multiples.
         accumulators: The accumulators; None without a norm.
         steps: The counts of steps.
-        share_step: Whether all counts are one and the same tensor.
+        share_step: Whether all counts are known to be one and the same tensor.
     """
 
     is_scaled: bool | None
@@ -144,7 +144,8 @@ def buffers_of(states: Sequence[State | None], *, has_norm: bool) -> Buffers | N
             [state["scaled_velocity" if "scale" in state else "velocity"] for state in own],
             [state["accumulator"] for state in own] if has_norm else None,
             steps,
-            len(set(map(id, steps))) == 1,
+            # Up to PyTorch 2.8, the compiler would hold on to a count whose id it has traced.
+            not torch.compiler.is_compiling() and len(set(map(id, steps))) == 1,
         )
     except KeyError:
         return None

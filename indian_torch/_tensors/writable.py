@@ -14,9 +14,10 @@ __all__ = ["are_writable", "first_reason", "outside_inference_mode", "what_forbi
 def are_writable(*lists: Sequence[Tensor]) -> bool:
     """Whether `what_forbids_writing` has nothing to say of any tensor: a faster way than to ask for each."""
     tensors = list(chain(*lists))
-    if not all(map(Tensor.is_contiguous, tensors)) and any(map(_shares_memory, tensors)):
+    # Lists: up to PyTorch 2.8, torch.compile cannot trace a map.
+    if not all([tensor.is_contiguous() for tensor in tensors]) and any([_shares_memory(t) for t in tensors]):  # noqa: C419
         return False
-    return _is_in_inference_mode() is not False or not any(map(Tensor.is_inference, tensors))
+    return _is_in_inference_mode() is not False or not any([tensor.is_inference() for tensor in tensors])  # noqa: C419
 
 
 def what_forbids_writing(tensor: Tensor) -> str | None:
