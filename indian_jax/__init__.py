@@ -11,6 +11,9 @@ else:
     _refuse_old("indian_jax", "jax", _jax, _optax)
 
 from indian_jax._trust_region.composite_loss import CompositeLoss
+from indian_jax.damped_adamw import damped_adamw, scale_by_damped_adam
+from indian_jax.damped_momentum import scale_by_damped_momentum
+from indian_jax.damped_sgd import damped_sgd
 from indian_jax.ellipsoidal_trust_region import TrustRegionState, trust_region
 from indian_jax.innaprop import INNAprop, innaprop
 from indian_jax.phase import phase
@@ -24,12 +27,16 @@ __all__ = [
     "INDIANState",
     "INNAprop",
     "TrustRegionState",
+    "damped_adamw",
+    "damped_sgd",
     "indian",
     "inna",
     "innaprop",
     "logarithmic_decay",
     "phase",
     "power_decay",
+    "scale_by_damped_adam",
+    "scale_by_damped_momentum",
     "trust_region",
     "until_accepted",
 ]

@@ -14,7 +14,7 @@ from indian_jax._arguments.dtypes import floating_dtype, inexact_dtype
 from indian_jax._arguments.scalars import Scalar, scalar
 from indian_jax._arguments.trees import check_accumulator, check_structure, is_none
 from indian_jax._step.coefficients import norm_coefficients, step_coefficients
-from indian_jax._step.leaf import Leaf, LeafStep, step_leaf
+from indian_jax._step.leaf import step_leaves
 from indian_jax._step.settings import Settings
 from indian_jax.schedules import largest_value
 
@@ -157,16 +157,10 @@ def indian(
         trees = _trees_of_a_step(settings, updates, state, params)
         count = optax.safe_increment(state.count)
         step_in = step_coefficients(settings, state.count)
-        norm_in = norm_coefficients(settings, count)
-
-        def step(path: Any, *leaf: Any) -> LeafStep:
-            return step_leaf(path, Leaf(*leaf), step_in, norm_in)
-
-        steps = jax.tree_util.tree_map_with_path(step, *trees, is_leaf=is_none)
-        return jax.tree.map(lambda step: step.displacement, steps), INDIANState(
-            count=count,
-            velocity=jax.tree.map(lambda step: step.velocity, steps),
-            accumulator=None if settings.norm is None else jax.tree.map(lambda step: step.accumulator, steps),
+        norm_in = norm_coefficients(settings.norm, count, settings.norm_decay, settings.norm_epsilon)
+        displacements, velocity, accumulator = step_leaves(trees, step_in, norm_in)
+        return displacements, INDIANState(
+            count=count, velocity=velocity, accumulator=None if settings.norm is None else accumulator
         )
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)

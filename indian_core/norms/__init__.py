@@ -18,7 +18,14 @@ Every function works on Python numbers and, elementwise and in their dtype, on t
 more than operators takes it from ``xp``, the namespace of the arrays: `numpy`, `torch`, `jax.numpy`, `keras.ops`.
 """
 
-from indian_core.norms.coefficients import BareRoot, NormCoefficients, accumulate, bare_root, scale
+from indian_core.norms.coefficients import (
+    BareRoot,
+    NormCoefficients,
+    accumulate,
+    bare_root,
+    scale,
+    with_epsilon_in_root,
+)
 from indian_core.norms.definition import Norm
 from indian_core.norms.geometry import dual_norm, inner_product, norm, preconditioned
 from indian_core.norms.table import NORMS, norm_coefficients
@@ -36,4 +43,5 @@ __all__ = [
     "norm_coefficients",
     "preconditioned",
     "scale",
+    "with_epsilon_in_root",
 ]

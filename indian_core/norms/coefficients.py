@@ -6,7 +6,7 @@ import numpy
 
 from indian_core.norms.elementary import sqrt
 
-__all__ = ["BareRoot", "NormCoefficients", "accumulate", "bare_root", "scale"]
+__all__ = ["BareRoot", "NormCoefficients", "accumulate", "bare_root", "scale", "with_epsilon_in_root"]
 
 Array: TypeAlias = Any
 """An array of any framework, or a Python number."""
@@ -104,6 +104,23 @@ def scale(accumulator: Array | None, coefficients: NormCoefficients, xp: Any = n
     if _has_no_root(c):
         return c.epsilon
     return c.root * sqrt(accumulator, xp) + c.epsilon
+
+
+def with_epsilon_in_root(accumulator: Array, coefficients: NormCoefficients, epsilon: Scalar) -> Array:
+    """The accumulator from which `scale` makes A = √(root² v⁺ + ``epsilon``) + ε, with a second epsilon in the root.
+
+    Args:
+        accumulator: v⁺, from `accumulate`.
+        coefficients: Of this step, with a root.
+        epsilon: >= 0, on the scale of g².
+
+    Example:
+        >>> from indian_core.norms.rmsprop import rmsprop
+        >>> c = rmsprop(1, decay=0.75, epsilon=0.5)
+        >>> scale(with_epsilon_in_root(1.25, c, 4.0), c)
+        3.5
+    """
+    return accumulator + epsilon / (coefficients.root * coefficients.root)
 
 
 def _has_no_root(coefficients: NormCoefficients) -> bool:

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from indian_core import norms
+from indian_core.damping import post_damping_form, pre_damping_form
 from indian_core.dynamics import StepCoefficients, post_form
 from indian_core.norms import NormCoefficients
-from indian_jax._arguments.scalars import scheduled
+from indian_jax._arguments.scalars import Scalar, scheduled
 from indian_jax._compat import optimization_barrier
 from indian_jax._step.settings import Settings
 
-__all__ = ["Packed", "norm_coefficients", "step_coefficients"]
+__all__ = ["Packed", "damping_coefficients", "norm_coefficients", "step_coefficients"]
 
 Coefficients = TypeVar("Coefficients", StepCoefficients, NormCoefficients)
 
@@ -49,19 +50,38 @@ def step_coefficients(settings: Settings, count: jax.Array) -> "Callable[[Any, b
     return cache(lambda dtype, decays: Packed.of(exact(decays), dtype))
 
 
-def norm_coefficients(settings: Settings, count: jax.Array) -> "Callable[[Any], Packed[NormCoefficients]]":
-    """The coefficients of the norm, as a function of a real dtype.
+def damping_coefficients(
+    momentum: Scalar, damping: Scalar, count: jax.Array | None, gain: float | None
+) -> "Callable[[Any, bool], Packed[StepCoefficients]]":
+    """The coefficients of the direction of damped momentum, as a function like that of `step_coefficients`.
 
     Args:
-        settings: Hyperparameters.
+        momentum: μ.
+        damping: r.
+        count: Number of steps taken, this one included, to take the bias of an average out; None leaves it.
+        gain: As in `indian_core.damping.pre_damping_form`.
+    """
+    # The new buffer can be written over the old one if it alone is read, but it must tell the old one well enough.
+    form = post_damping_form if isinstance(momentum, float) and momentum >= 0.25 else pre_damping_form
+    exact = form(-1.0, momentum, damping, gain=gain, count=None if count is None else jnp.asarray(count, float), xp=jnp)
+    return cache(lambda dtype, decays: Packed.of(exact, dtype))
+
+
+def norm_coefficients(
+    norm: str | None, count: jax.Array, decay: Scalar, epsilon: Scalar
+) -> "Callable[[Any], Packed[NormCoefficients]]":
+    """The coefficients of a norm, as a function of a real dtype.
+
+    Args:
+        norm: Its name; None is the Euclidean norm.
         count: Number of steps taken, this one included.
+        decay: σ.
+        epsilon: ε.
     """
 
     @cache
     def exact() -> NormCoefficients:
-        return norms.norm_coefficients(
-            settings.norm, jnp.asarray(count, float), settings.norm_decay, settings.norm_epsilon, jnp
-        )
+        return norms.norm_coefficients(norm, jnp.asarray(count, float), decay, epsilon, jnp)
 
     return cache(lambda dtype: Packed.of(exact(), dtype))
 

@@ -19,7 +19,20 @@ def test_every_exported_name_exists_and_is_documented():
 
 
 @pytest.mark.parametrize(
-    "name", ["indian", "innaprop", "phase", "trust_region", "CompositeLoss", "power_decay", "logarithmic_decay"]
+    "name",
+    [
+        "indian",
+        "innaprop",
+        "damped_sgd",
+        "damped_adamw",
+        "scale_by_damped_momentum",
+        "scale_by_damped_adam",
+        "phase",
+        "trust_region",
+        "CompositeLoss",
+        "power_decay",
+        "logarithmic_decay",
+    ],
 )
 def test_example_runs_without_any_name_given(name):
     function = getattr(indian_jax, name)
