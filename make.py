@@ -11,6 +11,8 @@ python3 make.py test -- [options of pytest]
     Only the tests, with these options; for instance: test -- tests/core -x
 python3 make.py docs
     Build the documentation into docs/_build/html.
+python3 make.py matrix [--row NAME ...] [--smoke] [--list]
+    The tests with the oldest and the newest releases of each framework, and some between; see tests/matrix.py.
 
 The first run makes a virtual environment, .venv, and installs what the command needs, in the versions of
 constraints.txt; later runs start at once.
@@ -255,7 +257,12 @@ def docs(arguments: list[str]) -> int:
     return code
 
 
-COMMANDS = {"demo": demo, "test": test, "docs": docs}
+def matrix(arguments: list[str]) -> int:
+    """Test with the releases of `tests/matrix.py`; the options are that program's."""
+    return subprocess.call([sys.executable, "-m", "tests.matrix", *arguments], cwd=ROOT)
+
+
+COMMANDS = {"demo": demo, "test": test, "docs": docs, "matrix": matrix}
 
 
 def main(arguments: list[str]) -> int:

@@ -9,11 +9,13 @@ the names here, optimizers and models override some methods that Keras calls; th
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras.src.models import Functional
 from keras.src.models.model import functional_init_arguments
 
 __all__ = [
     "Functional",
+    "Variable",
     "add_optimizer_variables",
     "are_functional_arguments",
     "build_symbolically",
@@ -31,6 +33,9 @@ __all__ = [
 
 are_functional_arguments = functional_init_arguments
 """Whether these are the arguments of the constructor of a model that is made of its inputs and outputs."""
+
+Variable = next((base for base in keras.Variable.__mro__ if base.__name__ == "KerasVariable"), keras.Variable)
+"""The class of all variables of Keras. Up to 3.5, those that layers and optimizers make are no ``keras.Variable``."""
 
 # --- optimizers -------------------------------------------------------------------------------------------------------
 
@@ -88,7 +93,10 @@ def build_symbolically(model: Any, data: Any) -> None:
 
 def loss_of_model(model: Any, **arguments: Any) -> Any:
     """The loss that a model was compiled with, with the penalties of its layers."""
-    return model._compute_loss(**arguments)
+    if hasattr(model, "_compute_loss"):
+        return model._compute_loss(**arguments)
+    # Before Keras 3.6, the public method is not told whether this is training.
+    return model.compute_loss(**{name: value for name, value in arguments.items() if name != "training"})
 
 
 def loss_tracker(model: Any) -> Any:

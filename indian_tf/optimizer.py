@@ -10,7 +10,7 @@ from keras import ops
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
 from indian_core.norms import NORMS
-from indian_tf._compat import add_optimizer_variables, index_of, known_variables, uses_weight_decay
+from indian_tf._compat import Variable, add_optimizer_variables, index_of, known_variables, uses_weight_decay
 from indian_tf._step.any_backend import Arrays
 from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
@@ -256,7 +256,7 @@ class INDIAN(SavedExemptions):
             steps = [counts[index] for index in indices]
             _BACKEND.update_many(Arrays(*arrays), grads, self._settings(indices), steps, learning_rate)
         else:
-            if isinstance(learning_rate, keras.Variable):
+            if isinstance(learning_rate, Variable):
                 # Its value is an object of this step alone, by which `update_step` finds what is shared.
                 learning_rate = _BACKEND.read(learning_rate, learning_rate.dtype)
             with self._sharing.open(OneStep(learning_rate, self._steps, _BACKEND)):

@@ -17,7 +17,7 @@ from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.stall import StallWatch
 from indian_core.trust_region.subproblem import solve
-from indian_tf._compat import add_optimizer_variables, check_known, index_of
+from indian_tf._compat import Variable, add_optimizer_variables, check_known, index_of
 from indian_tf._step.tensorflow import is_compiled
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
@@ -137,7 +137,7 @@ class TrustRegion(keras.optimizers.Optimizer):
         if self.built:
             return
         for variable in variables:
-            if not isinstance(variable, keras.Variable):
+            if not isinstance(variable, Variable):
                 raise TypeError(f"variables must be Keras variables, got {type(variable).__name__}")
             if variable.constraint is not None:
                 raise ValueError(f"variables must have no constraint, got one on {variable.path}")

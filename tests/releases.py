@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-__all__ = ["is_older", "needs"]
+__all__ = ["is_older", "needs", "needs_name"]
 
 
 def is_older(framework: ModuleType, release: str) -> bool:
@@ -14,9 +14,14 @@ def is_older(framework: ModuleType, release: str) -> bool:
 
 
 def needs(framework: ModuleType, release: str, what: str) -> pytest.MarkDecorator:
-    """Skips a test with an older release, which does not have what the test is about."""
-    reason = f"{framework.__name__} {framework.__version__} lacks {what}, which came with {release}"
+    """Skips a test with a release older than this one, which has what the test is about."""
+    reason = f"{framework.__name__} {framework.__version__} lacks {what}, which {release} has"
     return pytest.mark.skipif(is_older(framework, release), reason=reason)
+
+
+def needs_name(module: ModuleType, name: str) -> pytest.MarkDecorator:
+    """Skips a test with a release that has no such name."""
+    return pytest.mark.skipif(not hasattr(module, name), reason=f"{module.__name__} of this release has no {name}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

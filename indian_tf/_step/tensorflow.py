@@ -7,13 +7,12 @@ single pass.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 from keras import ops
 
 from indian_core.norms import NormCoefficients, bare_root
 from indian_core.proximal import ProximalStep, proximal_step
-from indian_tf._compat import is_in_xla_graph
+from indian_tf._compat import Variable, is_in_xla_graph
 from indian_tf._step.any_backend import AnyBackend, Arrays
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
@@ -163,7 +162,7 @@ def _update_in_place(arrays: Arrays, gradient: Any, r: Rates) -> None:
 
 
 def _resource(variable: Any) -> Any:
-    return variable.value if isinstance(variable, keras.Variable) else variable
+    return variable.value if isinstance(variable, Variable) else variable
 
 
 def _accumulate(v: Any, accumulation: Accumulation, squares: Any) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from indian_tf import INDIAN, INNAprop
+from tests.releases import is_older
 
 BACKEND = keras.backend.backend()
 OPTIONS = {
@@ -151,7 +152,9 @@ def test_gradients_that_are_not_finite_raise_nothing_and_stay_with_their_variabl
         optimizer.apply([tensor(GRADIENTS[0]), tensor(np.full((2, 1), bad))], variables)
     assert np.isnan(variables[1].numpy()).all() or np.isinf(variables[1].numpy()).all()
     assert name == "clipped" or np.isfinite(variables[0].numpy()).all()
-    assert int(optimizer.iterations) == (1 if name == "accumulated" else 2)
+    # Keras 3.3 counts each call, and 3.10 the updates.
+    accumulates = name == "accumulated" and not is_older(keras, "3.10")
+    assert int(optimizer.iterations.numpy()) == (1 if accumulates else 2)
 
 
 class _Failing(INDIAN):

@@ -8,6 +8,7 @@ import pytest
 
 from indian_core.reference import PhaseForm
 from indian_tf import INDIAN
+from tests.releases import needs_name
 
 GRADIENTS = np.array([[3.0, -4.0], [0.1, 0.2], [-6.0, 0.5], [2.0, 2.0], [0.0, -1.0], [0.3, 0.1]])
 
@@ -178,6 +179,7 @@ def _apply_statelessly():
     return step
 
 
+@needs_name(keras.optimizers, "MultiOptimizer")
 @pytest.mark.usefixtures("float64")
 def test_one_optimizer_per_variable_inside_a_multi_optimizer(apply):
     """A hyperparameter per group of variables, as Keras offers it."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from indian_tf import INDIAN, LogarithmicDecay, PowerDecay
+from tests.releases import needs_name
 
 
 def _losses(model, data, optimizer, *, epochs=8, **options):
@@ -107,6 +108,7 @@ def test_the_phase_is_available_after_training(new_model, data):
         assert np.isfinite(phase).all()
 
 
+@needs_name(keras.optimizers, "MultiOptimizer")
 @pytest.mark.slow
 def test_multi_optimizer_trains_a_model(new_model, data):
     optimizers = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.01))

@@ -6,6 +6,7 @@ import pytest
 
 import indian_tf
 from indian_tf import INDIAN, INNAprop
+from tests.releases import needs_name
 
 CLASSES = {"indian": INDIAN, "innaprop": INNAprop}
 if keras.backend.backend() == "tensorflow":
@@ -39,6 +40,7 @@ def test_a_subclass_is_named_for_itself():
     assert [Mine().name, Mine().name, INNAprop().name] == ["mine", "mine_1", "innaprop"]
 
 
+@needs_name(keras.optimizers, "MultiOptimizer")
 def test_the_state_tree_of_two_optimizers_holds_both(new_model, data):
     model = new_model()
     optimizers = [INDIAN(0.1), INDIAN(0.2), INNAprop(0.3), INNAprop(0.4)]

@@ -14,6 +14,7 @@ import pytest
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
 from indian_tf import INDIAN, INNA, INNAprop, LogarithmicDecay, PowerDecay
+from tests.releases import needs
 
 OPTIONS = {
     "learning_rate": 0.25,
@@ -121,6 +122,7 @@ def test_optimizers_are_found_by_name(name, cls):
     assert keras.optimizers.get(config).alpha == 0.75
 
 
+@needs(keras, "3.10", "the loading of a registered optimizer that `compile` got by its name")
 def test_a_model_compiled_by_name_is_saved_with_its_optimizer(tmp_path, new_model, data):
     model = new_model()
     model.compile(optimizer="indian", loss="mse")

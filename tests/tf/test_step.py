@@ -7,6 +7,7 @@ import pytest
 from indian_core import from_momentum_sgd, schedules
 from indian_core.reference import PhaseForm
 from indian_tf import INDIAN, LogarithmicDecay, PowerDecay
+from tests.releases import needs
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -211,6 +212,7 @@ def test_gradients_that_are_no_numbers_reach_the_variables_that_they_reach_in_ke
     assert reached[0] == reached[1]
 
 
+@needs(keras, "3.10", "variables that their gradient overwrites")
 def test_a_variable_that_keras_overwrites_with_its_gradient_has_no_state(apply):
     optimizer, form = INDIAN(learning_rate=0.1), PhaseForm([1.0])
     scale, variable = keras.Variable([1.0, 2.0]), keras.Variable(form.theta, dtype="float64")

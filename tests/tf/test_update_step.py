@@ -34,7 +34,7 @@ def test_direct_calls_follow_the_phase_form(tensor, kind, norm):
         form.step(gradient, gamma)
         np.testing.assert_allclose(variable.numpy(), form.theta, rtol=1e-11)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(optimizer.phase(variable)), form.phase, rtol=1e-11)
-    assert int(optimizer.iterations) == 0
+    assert int(optimizer.iterations.numpy()) == 0
 
 
 def test_the_learning_rate_of_the_optimizer_may_be_handed_on(tensor):
