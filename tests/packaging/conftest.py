@@ -81,6 +81,20 @@ def run_in_wheel_environment(
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def run_tool(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a module of a tool for wheels or their users, in a virtual environment that holds the tools alone."""
+    folder = tmp_path_factory.mktemp("tools")
+    pythons: list[Path] = []
+
+    def run(*arguments: str, cwd: Path = folder) -> subprocess.CompletedProcess[str]:
+        if not pythons:
+            pythons.append(_install(("twine", "check-wheel-contents", "basedpyright"), folder / "environment"))
+        return _python(pythons[0], "-m", *arguments, cwd=cwd)
+
+    return run
+
+
 def _install(requirements: tuple[str, ...], folder: Path) -> Path:
     """Make a virtual environment with what pip is to install, and return its Python."""
     made = _python(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=ROOT)

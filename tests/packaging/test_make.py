@@ -237,6 +237,13 @@ def test_test_with_options_runs_pytest_alone(make: ModuleType, recorder: Recorde
     assert recorder.run == [["pytest", "tests/core", "--fast"]]
 
 
+def test_matrix_passes_its_options_on(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[list[str], Path]] = []
+    monkeypatch.setattr(make.subprocess, "call", lambda command, cwd: called.append((command, cwd)) or 3)
+    assert make.main(["matrix", "--row", "jax-oldest", "--smoke"]) == 3
+    assert called == [([sys.executable, "-m", "tests.matrix", "--row", "jax-oldest", "--smoke"], make.ROOT)]
+
+
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["deno"], 2), (["--help"], 0), (["test", "--help"], 0)])
 def test_usage_is_shown(
     make: ModuleType, recorder: Recorder, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int

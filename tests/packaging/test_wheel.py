@@ -11,7 +11,9 @@ import pytest
 pytestmark = pytest.mark.xdist_group("wheel")
 
 RunInEnvironment = Callable[..., subprocess.CompletedProcess[str]]
+RunTool = Callable[..., subprocess.CompletedProcess[str]]
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"indian_core", "indian_jax", "indian_tf", "indian_torch"}
 
 JAX_STEP = """
@@ -44,6 +46,30 @@ def test_wheel_marks_each_package_as_typed(wheel_files: set[str], package: str) 
 
 def test_wheel_carries_the_licence(wheel_files: set[str]) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel_files)
+
+
+def test_wheel_is_fit_for_an_index(wheel: Path, run_tool: RunTool) -> None:
+    configured = ("check_wheel_contents", "--config", str(ROOT / "pyproject.toml"))
+    for command in (("twine", "check", "--strict"), configured):
+        done = run_tool(*command, str(wheel))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_type_checker_of_a_user_finds_the_types(
+    run_in_wheel_environment: RunInEnvironment, run_tool: RunTool, tmp_path: Path
+) -> None:
+    """The checker is Pyright as a wheel; in its strict mode, it refuses a package that is not marked as typed."""
+    executable = run_in_wheel_environment("[jax]", "import sys; print(sys.executable)").stdout.strip()
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import indian_core\nfrom indian_jax import indian\n"
+        "reveal_type(indian_core.DEFAULTS.beta)\nreveal_type(indian)\n"
+    )
+    done = run_tool("basedpyright", "--pythonpath", executable, str(program), cwd=tmp_path)
+    assert "0 errors" in done.stdout, done.stdout + done.stderr
+    assert 'Type of "indian_core.DEFAULTS.beta" is "float"' in done.stdout
+    assert "learning_rate: " in done.stdout
 
 
 def test_wheel_without_extras_has_the_core_and_needs_numpy_alone(run_in_wheel_environment: RunInEnvironment) -> None:
