@@ -24,8 +24,9 @@ class INNAprop(INDIAN):
         beta: Newton damping β > 0.
         norm_decay: σ in [0, 1), of the running mean of squared gradients.
         norm_epsilon: ε >= 0.
-        weight_decay: Decay rate λ >= 0, decoupled from the gradient. The ``Trainer`` of Hugging Face sets it to
-            ``TrainingArguments.weight_decay``, 0 unless given, whatever is passed here: set it there.
+        weight_decay: Decay rate λ >= 0, decoupled from the gradient. If the ``Trainer`` of Hugging Face makes the
+            optimizer, from ``optimizer_cls_and_kwargs``, it takes ``TrainingArguments.weight_decay``, which is 0 unless
+            given, and ignores what is given for the class: set it there.
         maximize: As of `INDIAN`, and so are the other flags.
         foreach: Update all tensors of a group in a few calls.
         differentiable: Let gradients flow through the step.

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop
 from tests.torch.documentation import names_of_the_page, run_block
 from tests.torch.ecosystem.regression import (
     assert_close_parameters,
@@ -113,6 +113,20 @@ def test_trainer_takes_the_steps_of_a_plain_loop_and_resumes(
     resumed = make_trainer(flags, arguments(tmp_path / "resumed"))
     resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{STEPS // 2}"))
     assert_close_parameters(resumed.model, trainer.model, 1e-6 if flags["fused"] else 0.0)
+
+
+@pytest.mark.parametrize("given", [0.0, 0.02])
+def test_the_weight_decay_of_the_class_gives_way_to_that_of_the_trainer(given: float, tmp_path: Path) -> None:
+    """As the documentation says of INNAprop, whose published decay is 0.01; an instance keeps its own."""
+    own = TrainingArguments(output_dir=str(tmp_path), weight_decay=given, use_cpu=True, report_to="none")
+    for keywords in ({}, {"weight_decay": 0.05}):
+        trainer = Trainer(language_model(), own, optimizer_cls_and_kwargs=(INNAprop, keywords))
+        trainer.create_optimizer()
+        assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [given, 0.0]
+    model = language_model()
+    trainer = Trainer(model, own, optimizers=(INNAprop(model.parameters()), None))
+    trainer.create_optimizer()
+    assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [0.01]
 
 
 @each_implementation
