@@ -1,6 +1,7 @@
 """Which module may import which: no import runs upward, and no module is left that nobody imports."""
 
 import ast
+import graphlib
 import re
 import sys
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_no_room_imports_what_stands_on_top_of_its_adapter(adapter: str) -> None
         (room, name) for room in rooms for name in IMPORTS[room] if in_package(name, adapter) and not in_room(name)
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_the_rooms_of_an_adapter_have_an_order(adapter: str) -> None:
+    """If a room imports another, that one does not import it, nor what it stands on: tensors know no norm, no step."""
+    rooms = {module: ".".join(module.split(".")[:2]) for module in MODULES if module.startswith(f"{adapter}._")}
+    below: dict[str, set[str]] = {room: set() for room in rooms.values()}
+    for module, room in rooms.items():
+        below[room] |= {rooms[name] for name in IMPORTS[module] & rooms.keys()} - {room}
+    assert len(below) > 1
+    # Raises an error that names the rooms of a circle.
+    list(graphlib.TopologicalSorter(below).static_order())
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
