@@ -97,6 +97,8 @@ class INDIAN(SavedOptimizer):
         torch.Size([1, 4])
     """
 
+    _names = Settings._fields
+
     @refuses_other_names
     def __init__(
         self,

@@ -16,7 +16,12 @@ class SavedOptimizer(Optimizer):
     """An optimizer whose saved state is a snapshot, and which loads a state that fits, or nothing.
 
     A subclass says with `_saved`, `_refuse_state` and `_loaded` what the state of a parameter is.
+
+    Attributes:
+        _names: The hyperparameters and flags that a group has. PyTorch adds a flag to ``defaults`` as it loads.
     """
+
+    _names: tuple[str, ...]
 
     def state_dict(self) -> dict[str, Any]:
         """A snapshot of state and parameter groups, of the same form whichever implementation takes the steps.
@@ -81,7 +86,7 @@ class SavedOptimizer(Optimizer):
     def _refuse_unfit(self, state_dict: Mapping[str, Any]) -> None:
         pairs = list(zip(self.param_groups, state_dict["param_groups"], strict=False))
         for index, (own, saved) in enumerate(pairs):
-            missing = [name for name in self.defaults if name not in saved]
+            missing = [name for name in self._names if name not in saved]
             if missing:
                 raise ValueError(_of_another(type(self).__name__, missing, saved))
             self._refuse_group(f"group {index}", own, saved)

@@ -26,6 +26,7 @@ class TrustRegionState(SavedOptimizer):
         report: Of the last step; None before the first, and not saved.
     """
 
+    _names = Settings._fields
     report: Report | None = None
     _watch: StallWatch | None = None
 

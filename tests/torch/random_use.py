@@ -39,7 +39,7 @@ class User:
 
     def __init__(self, cls: type[Any], options: dict[str, Any], flags: dict[str, Any], params: list[Tensor]) -> None:
         self.cls, self.options, self.flags = cls, options, {} if cls is TrustRegion else flags
-        self.params = params
+        self.params, self.has_changed_settings = params, False
         half = max(1, len(params) - 1)
         self.optimizer = self.make([{"params": self.params[:half]}, {"params": self.params[half:]}])
 
@@ -127,7 +127,7 @@ def step_with_other_dtype(user: User, seed: int) -> None:
 def step_with_changed_shape(user: User, seed: int) -> None:
     user.give_gradients(seed, 0.0, None, None)
     param = user.params[seed % len(user.params)]
-    before = param.data
+    before, has_state = param.data, param in user.optimizer.state
     param.data = torch.ones((300,) if seed % 3 else (1,), dtype=param.dtype)
     if seed % 2:
         param.grad = torch.ones_like(param)
@@ -136,6 +136,9 @@ def step_with_changed_shape(user: User, seed: int) -> None:
     finally:
         param.data = before
         param.grad = None
+        if not has_state:
+            # If the step has made one, it is of the other shape.
+            user.optimizer.state.pop(param, None)
 
 
 def step_with_shared_memory(user: User, seed: int) -> None:
@@ -208,6 +211,7 @@ def change_settings(user: User, seed: int) -> None:
     if user.cls is not TrustRegion:
         rng = random.Random(seed)
         name = rng.choice(list(values))
+        user.has_changed_settings = True
         user.optimizer.param_groups[seed % 2][name] = rng.choice(values[name])
 
 
@@ -270,6 +274,16 @@ def save_and_load(user: User, seed: int) -> None:
     user.optimizer = other
 
 
+def load_own_state(user: User, seed: int) -> None:
+    """Into the optimizer that it is from, which must succeed as long as the user has changed no setting."""
+    try:
+        user.attempt(lambda: user.optimizer.load_state_dict(user.optimizer.state_dict()))
+    except REFUSALS as error:
+        if not user.has_changed_settings:
+            raise AssertionError("an optimizer must load its own state") from error
+        raise
+
+
 def load_in_other_order(user: User, seed: int) -> None:
     """Into another optimizer, whose steps follow; the user's own must be unharmed."""
     groups = [{"params": group["params"][::-1]} for group in user.optimizer.param_groups[::-1]]
@@ -314,6 +328,7 @@ ACTIONS: tuple[Callable[[User, int], None], ...] = (
     move_parameter,
     copy_all,
     save_and_load,
+    load_own_state,
     load_in_other_order,
     load_into_other_class,
     load_from_other_class,

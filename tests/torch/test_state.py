@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from indian_torch import INDIAN
+from indian_torch import INDIAN, INNAprop, TrustRegion
 from tests.torch.implementations import IMPLEMENTATIONS, NORMS, each_norm
 
 USUAL: dict[str, Any] = {"lr": 0.05, "alpha": 0.5, "beta": 0.2, "weight_decay": 0.1}
@@ -186,3 +186,14 @@ def test_error_in_one_group_leaves_the_others_as_they_were() -> None:
     with pytest.raises(ValueError, match="norm must be None where earlier steps had no norm, got 'adagrad'"):
         optimizer.step()
     assert_equal([first, second, optimizer.state_dict()["state"]], before)
+
+
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, TrustRegion])
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_state_can_be_loaded_again_and_by_a_copy(cls: type[Any], copied: bool) -> None:
+    """PyTorch adds a flag to the defaults of an optimizer as it loads or is copied."""
+    optimizer = cls([nn.Parameter(torch.ones(3))])
+    if copied:
+        optimizer = copy.deepcopy(optimizer)
+    for _ in range(3):
+        optimizer.load_state_dict(optimizer.state_dict())
