@@ -13,7 +13,12 @@ from indian_tf import INDIAN, INNAprop
 pytestmark = [
     pytest.mark.usefixtures("float64"),
     pytest.mark.filterwarnings("ignore:Gradients do not exist for variables"),
+    pytest.mark.slow,
 ]
+
+# One by one, operations take longer in TensorFlow and JAX.
+SEQUENCES = {"torch": 500, "tensorflow": 100, "jax": 50}[keras.backend.backend()]
+"""For each kind."""
 
 SHAPES = [(2,), (2, 1), (), (3,)]
 KINDS = {
@@ -23,6 +28,11 @@ KINDS = {
     "adagrad": (INDIAN, {"norm": "adagrad", "initial_speed": None, "weight_decay": 0.1}),
 }
 OWN = {"alpha": 0.6, "beta": 0.4, "norm_decay": 0.9, "norm_epsilon": 1e-3}
+
+
+def assert_same(values, expected):
+    for value, old in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, old)
 
 
 class World:
@@ -89,8 +99,23 @@ class World:
             self.optimizer.apply(gradients, self.variables)
         with pytest.raises(ValueError, match="grads must be one for each"):
             self.optimizer.apply(gradients[:-1], self.variables)
-        for value, old in zip(self.snapshot(), before, strict=True):
-            np.testing.assert_array_equal(value, old)
+        assert_same(self.snapshot(), before)
+
+    def unknown_variable(self):
+        """An optimizer has no groups: a variable more needs another optimizer."""
+        before = self.snapshot()
+        gradients = [self.tensor(gradient) for gradient in self.gradients()]
+        with pytest.raises(ValueError, match="Unknown variable"):
+            self.optimizer.apply([*gradients, self.tensor([1.0])], [*self.variables, keras.Variable([1.0])])
+        assert_same(self.snapshot(), before)
+
+    def step_with_other_dtypes(self):
+        numbers = [np.round(4 * gradient) / 4 for gradient in self.gradients()]
+        dtypes = self.generator.choice(["float64", "float32", "bfloat16", "float16"], size=len(SHAPES))
+        pairs = zip(numbers, dtypes, strict=True)
+        self.optimizer.apply([self.tensor(number, str(dtype)) for number, dtype in pairs], self.variables)
+        for form, number in zip(self.forms, numbers, strict=True):
+            form.step(number, float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)))
 
     def not_finite(self):
         """A step with a NaN in one gradient, from which the user goes back to what was before."""
@@ -114,14 +139,21 @@ class World:
         self.optimizer.load_own_variables(store)
 
     def foreign_state(self):
-        """The state of another optimizer is not taken in."""
-        other, store, before = keras.optimizers.Nadam(), {}, self.snapshot()
-        other.build(self.variables)
-        other.save_own_variables(store)
+        """The state of another optimizer, or of the variables in another order, is not taken in."""
+        others = [keras.optimizers.Nadam(), keras.optimizers.SGD(momentum=0.9), INDIAN(), INNAprop(), INDIAN()]
+        k = int(self.generator.integers(len(others)))
+        variables, store, before = self.variables, {}, self.snapshot()
+        # INDIAN without a norm has the state of any other one without a norm.
+        if k == 4 or (isinstance(others[k], INDIAN) and (others[k].norm is None) == (self.optimizer.norm is None)):
+            variables = variables[::-1]
+        others[k].build(variables)
+        others[k].save_own_variables(store)
         with pytest.warns(UserWarning, match="has not loaded the saved state"):
             self.optimizer.load_own_variables(store)
-        for value, old in zip(self.snapshot(), before, strict=True):
-            np.testing.assert_array_equal(value, old)
+        assert_same(self.snapshot(), before)
+        with pytest.raises(ValueError, match="the arrays must be those of a state"):
+            self.optimizer.set_weights([store[key] for key in sorted(store, key=int)])
+        assert_same(self.snapshot(), before)
 
     def check(self):
         for variable, form in zip(self.variables, self.forms, strict=True):
@@ -132,6 +164,8 @@ ACTIONS = [World.step] * 4 + [
     World.step_of_one,
     World.another_learning_rate,
     World.error,
+    World.unknown_variable,
+    World.step_with_other_dtypes,
     World.not_finite,
     World.resume,
     World.foreign_state,
@@ -140,11 +174,11 @@ ACTIONS = [World.step] * 4 + [
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_change_nothing_and_steps_follow_the_phase_form(kind, tensor):
-    for seed in range(6):
+    for seed in range(SEQUENCES):
         generator = np.random.default_rng([seed, *map(ord, kind)])
         world = World(kind, generator, tensor)
         taken = []
-        for _ in range(14):
+        for _ in range(int(generator.integers(1, 7))):
             action = ACTIONS[int(generator.integers(len(ACTIONS)))]
             taken.append(action.__name__)
             try:
