@@ -11,6 +11,9 @@ __all__ = ["StallWatch"]
 _UNMOVED: Final = 3
 """So many steps in a row without any change of the loss are no coincidence."""
 
+_SMALLEST_PROMISE: Final = 1e-6
+"""Of the greatest one; what is smaller may be rounding errors of a fit, of which no loss shows anything."""
+
 _WINDOW: Final = 20
 _WILD: Final = 10.0
 """The ratio of a smooth function tends to 1 as the radius shrinks; it is rarely below −10, and hardly ever above 10."""
@@ -34,6 +37,7 @@ class StallWatch:
     def __init__(self, function: str) -> None:
         self._function = function
         self._unmoved = 0
+        self._greatest_promise = 0.0
         self._ratios: deque[float] = deque(maxlen=_WINDOW)
         self._has_warned = False
 
@@ -45,7 +49,9 @@ class StallWatch:
         """
         if self._has_warned or report.within_rounding or not math.isfinite(report.ratio) or report.model_decrease <= 0:
             return None
-        self._unmoved = self._unmoved + 1 if report.trial_loss == report.loss else 0
+        self._greatest_promise = max(self._greatest_promise, report.model_decrease)
+        if report.model_decrease >= _SMALLEST_PROMISE * self._greatest_promise:
+            self._unmoved = self._unmoved + 1 if report.trial_loss == report.loss else 0
         self._ratios.append(report.ratio)
         message = None
         if self._unmoved >= _UNMOVED:

@@ -75,3 +75,22 @@ def test_nothing_is_said_of_a_radius_that_is_far_too_large() -> None:
 
 def test_nothing_is_said_of_losses_that_are_not_finite() -> None:
     assert said([report(1.0, np.nan, 0.1), report(np.inf, np.inf, 0.1)] * 30) == []
+
+
+@pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
+def test_nothing_is_said_of_a_fit_to_the_last_digit(norm: str | None) -> None:
+    """The loss is rounding errors then, and the steps become so short that the parameters round them away."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(64, 5)).astype("float32")
+    targets = inputs.sum(1)
+    run = reference.minimize(
+        lambda w: np.mean((inputs @ w - targets) ** 2),
+        lambda w: 2 * inputs.T @ (inputs @ w - targets) / 64,
+        lambda w, v: 2 * inputs.T @ (inputs @ v) / 64,
+        np.zeros(5, "float32"),
+        steps=200,
+        norm=norm,
+        radius=0.3,
+    )
+    assert run.reports[-1].loss < 1e-12
+    assert said(run.reports) == []
