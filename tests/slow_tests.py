@@ -1,6 +1,7 @@
-"""A pytest plugin: `--fast`, which leaves out the slow tests, and a list of the slow ones that lack the mark.
+"""A pytest plugin: `--fast`, a choice of tests, and a list of the slow ones that lack the mark.
 
-Slow are the tests with the mark `slow` and those in `SLOW_PATHS`.
+A fast run leaves out the tests with the mark `slow` and those in `SLOW_PATHS`. Of a test with many parameters, it takes
+`FAST_CASES` sets, spread evenly over all.
 """
 
 import os
@@ -26,6 +27,9 @@ SLOW_PATHS = (
 )
 """Folders and files that a fast run leaves out."""
 
+FAST_CASES = 12
+"""So many sets of parameters of one test a fast run takes at most."""
+
 LIMIT = 10.0
 """Tests that take more seconds of CPU time than this are listed at the end of a run; from 2 on, mark them."""
 
@@ -37,7 +41,9 @@ PROPERTY = "cpu seconds"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--fast`."""
-    parser.addoption("--fast", action="store_true", help="leave out the slow tests, and take fewer steps in others")
+    parser.addoption(
+        "--fast", action="store_true", help="leave out the slow tests, and take fewer steps and parameters in others"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,11 +58,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the slow ones."""
-    if config.getoption("fast"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    """Deselect what a fast run leaves out."""
+    if not config.getoption("fast"):
+        return
+    sets: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not item.get_closest_marker("slow"):
+            sets.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen = {item for of_test in sets.values() for item in _spread(of_test)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """At most `FAST_CASES` of these, the first and the last among them."""
+    if len(items) <= FAST_CASES:
+        return items
+    return [items[round(k * (len(items) - 1) / (FAST_CASES - 1))] for k in range(FAST_CASES)]
 
 
 @pytest.hookimpl(wrapper=True)
