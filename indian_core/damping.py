@@ -29,6 +29,7 @@ import numpy
 
 from indian_core.dynamics import StepCoefficients, is_absent
 from indian_core.hyperparameters import DAMPING, DECAY, POSITIVE, Range, check, check_number
+from indian_core.momentum_sgd import INDIANSettings
 from indian_core.norms.elementary import bias_correction
 
 __all__ = [
@@ -123,7 +124,7 @@ def post_damping_form(
     """Coefficients of the same step, moving θ by the buffer *after* the step.
 
     For compilers: the new buffer can overwrite the old one before θ is touched. It divides by μ, so μ must not be near
-    0, where the new buffer no longer tells the old one.
+    0, where the old buffer can no longer be recovered from the new one.
 
     Args:
         learning_rate: η >= 0. With −1 the displacement is the direction (1 − ν) g + ν b⁺.
@@ -183,16 +184,13 @@ def to_damping(step_size: float, alpha: float, beta: float) -> DampingSettings:
     return DampingSettings(step_size / alpha, 1 - alpha * step_size, beta / step_size)
 
 
-def from_damping(learning_rate: float, momentum: float, damping: float) -> tuple[float, float, float]:
-    """γ, α and β with which INDIAN, from rest (s = β), takes the steps of the damping form at a constant learning rate.
+def from_damping(learning_rate: float, momentum: float, damping: float) -> INDIANSettings:
+    """The settings with which INDIAN takes the steps of the damping form at a constant learning rate, from rest.
 
     Args:
         learning_rate: η > 0, that of Adam.
         momentum: μ in [0, 1).
         damping: r > 0.
-
-    Returns:
-        γ, α and β.
 
     Raises:
         TypeError: An argument is not a number.
@@ -200,10 +198,11 @@ def from_damping(learning_rate: float, momentum: float, damping: float) -> tuple
 
     Example:
         >>> from_damping(0.125, momentum=0.5, damping=2.0)
-        (0.25, 2.0, 0.5)
+        INDIANSettings(learning_rate=0.25, alpha=2.0, beta=0.5, initial_speed=0.5)
     """
     check_number("learning_rate", learning_rate, POSITIVE)
     check_number("momentum", momentum, DECAY)
     check_number("damping", damping, DAMPING)
     step_size = math.sqrt(learning_rate * (1 - momentum))
-    return step_size, (1 - momentum) / step_size, damping * step_size
+    beta = damping * step_size
+    return INDIANSettings(step_size, alpha=(1 - momentum) / step_size, beta=beta, initial_speed=beta)

@@ -8,16 +8,17 @@ import optax
 
 from indian_core.dynamics import is_absent
 from indian_core.hyperparameters import DECAY, NON_NEGATIVE, check_choice
+from indian_jax._arguments.damping import check_learning_rate, damping_of_flag, damping_or_default
 from indian_jax._arguments.dtypes import floating_dtype
 from indian_jax._arguments.scalars import scalar
 from indian_jax._arguments.trees import check_structure, is_none
 from indian_jax._step.coefficients import damping_coefficients, norm_coefficients
 from indian_jax._step.leaf import step_leaves
-from indian_jax.damped_momentum import damping_or_default
 
 __all__ = ["damped_adamw", "scale_by_damped_adam"]
 
-ORDERS = ("adam", "innaprop")
+_IS_NORM_LAST = {"adam": True, "innaprop": False}
+"""By the name of the order, whether A⁻¹ acts on the average."""
 
 
 def scale_by_damped_adam(
@@ -63,7 +64,7 @@ def scale_by_damped_adam(
         >>> directions.round(4)
         Array([1., 1.], dtype=float32)
     """
-    check_choice("order", order, ORDERS)
+    check_choice("order", order, tuple(_IS_NORM_LAST))
     b1, b2 = scalar("b1", b1, DECAY), scalar("b2", b2, DECAY)
     eps, eps_root = scalar("eps", eps, NON_NEGATIVE), scalar("eps_root", eps_root, NON_NEGATIVE)
     damping = damping_or_default(damping, b1)
@@ -89,7 +90,7 @@ def scale_by_damped_adam(
             (updates, state.mu, state.nu, jax.tree.map(lambda _: None, updates, is_leaf=is_none)),
             damping_coefficients(b1, damping, count, gain=None),
             norm_coefficients("rmsprop", count, b2, eps),
-            norm_last=order == "adam",
+            norm_last=_IS_NORM_LAST[order],
             epsilon_in_root=None if is_absent(eps_root) else eps_root,
         )
         return directions, optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
@@ -107,15 +108,15 @@ def damped_adamw(
     weight_decay: jax.typing.ArrayLike = 1e-4,
     mask: Any = None,
     *,
-    nesterov: bool = False,
+    nesterov: bool | None = None,
     damping: jax.typing.ArrayLike | None = None,
     order: Literal["adam", "innaprop"] = "adam",
 ) -> optax.GradientTransformationExtraArgs:
     """AdamW with one knob more, the damping of its momentum: INDIAN in damping form, see `indian_core.damping`.
 
-    It has the signature of `optax.adamw`, and its state: a run with `optax.adamw` continues with this transformation
-    from the state that it has, and back. ``damping=1`` takes the steps of AdamW under any schedule. Near
-    ``damping=1 + b1`` it is `optax.nadamw`, which takes the bias out in another way.
+    It has the signature of `optax.adamw`, with two arguments more. Its state is interchangeable with that of
+    `optax.adamw`, in both directions, so a run can change from one to the other. ``damping=1`` takes the steps of AdamW
+    under any schedule; ``damping=1 + b1`` differs from `optax.nadamw` only in the bias correction.
 
     Args:
         learning_rate: That of AdamW, or a schedule.
@@ -126,7 +127,7 @@ def damped_adamw(
         mu_dtype: As in `scale_by_damped_adam`.
         weight_decay: As in `optax.adamw`: decoupled, multiplied by the learning rate.
         mask: As in `optax.adamw`.
-        nesterov: Must be False; give ``damping`` in its place.
+        nesterov: True is a damping of 1 + b1, and False one of 1. None: ``damping`` decides.
         damping: r > 0. None: 1 + b1, Nesterov's.
         order: As in `scale_by_damped_adam`.
 
@@ -136,7 +137,7 @@ def damped_adamw(
 
     Raises:
         TypeError: As `scale_by_damped_adam`.
-        ValueError: As `scale_by_damped_adam`; or ``nesterov`` is not False.
+        ValueError: As `scale_by_damped_adam`; or ``damping`` is given beside ``nesterov``.
 
     Example:
         >>> import jax.numpy as jnp
@@ -149,8 +150,10 @@ def damped_adamw(
         >>> updates.shape
         (2,)
     """
-    if nesterov is not False:
-        raise ValueError(f"nesterov must be False, since damping=1 + b1 takes its place, got {nesterov!r}")
+    check_learning_rate(learning_rate)
+    if not callable(weight_decay):
+        scalar("weight_decay", weight_decay, NON_NEGATIVE)
+    damping = damping_of_flag(nesterov, damping, b1)
     return optax.chain(
         scale_by_damped_adam(b1, b2, eps, eps_root, mu_dtype, damping=damping, order=order),
         optax.add_decayed_weights(weight_decay, mask),

@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from indian_core.damping import damping_of_nesterov
-from indian_core.hyperparameters import DAMPING, DECAY, MOMENTUM, check_flag
+from indian_core.hyperparameters import DECAY, MOMENTUM, check_flag
+from indian_jax._arguments.damping import damping_or_default
 from indian_jax._arguments.dtypes import floating_dtype
-from indian_jax._arguments.scalars import Scalar, scalar
+from indian_jax._arguments.scalars import scalar
 from indian_jax._arguments.trees import check_structure, is_none
 from indian_jax._step.coefficients import damping_coefficients, norm_coefficients
 from indian_jax._step.leaf import step_leaves
 
-__all__ = ["damping_or_default", "scale_by_damped_momentum"]
+__all__ = ["scale_by_damped_momentum"]
 
 
 def scale_by_damped_momentum(
@@ -94,8 +94,3 @@ def scale_by_damped_momentum(
         return directions, optax.EmaState(count, buffer) if average else optax.TraceState(buffer)
 
     return optax.GradientTransformation(init_fn, update_fn)
-
-
-def damping_or_default(damping: Any, momentum: Scalar) -> Scalar:
-    """r, checked; 1 + μ for None."""
-    return damping_of_nesterov(momentum) if damping is None else scalar("damping", damping, DAMPING)

@@ -3,6 +3,7 @@
 import jax
 import optax
 
+from indian_jax._arguments.damping import check_learning_rate, damping_of_flag
 from indian_jax.damped_momentum import scale_by_damped_momentum
 
 __all__ = ["damped_sgd"]
@@ -11,21 +12,22 @@ __all__ = ["damped_sgd"]
 def damped_sgd(
     learning_rate: optax.ScalarOrSchedule,
     momentum: jax.typing.ArrayLike | None = None,
-    nesterov: bool = False,
+    nesterov: bool | None = None,
     accumulator_dtype: jax.typing.DTypeLike | None = None,
     *,
     damping: jax.typing.ArrayLike | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """SGD with one knob more, the damping of its momentum: INDIAN in damping form, see `indian_core.damping`.
 
-    It has the signature of `optax.sgd`, and its state: a run with `optax.sgd` continues with this transformation from
-    the state that it has, and back. ``damping=1`` takes the steps of ``optax.sgd(learning_rate, momentum)``, and
-    ``damping=1 + momentum`` those with ``nesterov=True``, under any schedule.
+    It has the signature of `optax.sgd`, with one argument more. Its state is interchangeable with that of `optax.sgd`,
+    in both directions, so a run can change from one to the other. ``damping=1`` takes the steps of
+    ``optax.sgd(learning_rate, momentum)``, and ``damping=1 + momentum`` those with ``nesterov=True``, under any
+    schedule.
 
     Args:
         learning_rate: That of SGD, or a schedule.
         momentum: μ in [0, 1]. None: no momentum, plain gradient descent.
-        nesterov: Whether the damping is Nesterov's, 1 + μ.
+        nesterov: True is a damping of 1 + μ, and False one of 1, as in `optax.sgd`. None: ``damping`` decides.
         accumulator_dtype: As in `optax.sgd`.
         damping: r > 0. None: 1 + μ, Nesterov's.
 
@@ -34,7 +36,7 @@ def damped_sgd(
 
     Raises:
         TypeError: As `scale_by_damped_momentum`.
-        ValueError: As `scale_by_damped_momentum`; or ``damping`` is given with ``nesterov=True`` or without momentum.
+        ValueError: As `scale_by_damped_momentum`; or ``damping`` is given beside ``nesterov`` or without momentum.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,9 +48,10 @@ def damped_sgd(
         >>> optax.apply_updates(params, updates).shape
         (2,)
     """
-    if damping is not None and (nesterov or momentum is None):
-        reason = "nesterov is True, which is a damping of 1 + momentum" if nesterov else "momentum is None"
-        raise ValueError(f"damping must be None where {reason}, got {damping!r}")
+    check_learning_rate(learning_rate)
+    if damping is not None and momentum is None:
+        raise ValueError(f"damping must be None where momentum is None, got {damping!r}")
+    damping = damping_of_flag(nesterov, damping, momentum)
     direction = (
         optax.identity()
         if momentum is None

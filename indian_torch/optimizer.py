@@ -20,7 +20,7 @@ from indian_torch._step.settings import Settings, as_number, checked, settings_o
 from indian_torch._step.state import SAVED_OTHERWISE, loaded, saved, velocity_of
 from indian_torch._tensors.comparison import copied
 from indian_torch._tensors.dtypes import at_least_float32
-from indian_torch._tensors.guards import Memo
+from indian_torch._tensors.guards import LayoutMemo
 
 __all__ = ["INDIAN", "INNA"]
 
@@ -137,12 +137,12 @@ class INDIAN(SavedOptimizer):
             velocity_dtype=velocity_dtype,
             norm_dtype=norm_dtype,
         )
-        self._memos: defaultdict[int, Memo[Known]] = defaultdict(Memo)
+        self._memos: defaultdict[int, LayoutMemo[Known]] = defaultdict(LayoutMemo)
         super().__init__(params, checked(settings)._asdict())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._memos = defaultdict(Memo)
+        self._memos = defaultdict(LayoutMemo)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""

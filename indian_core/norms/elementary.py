@@ -1,9 +1,13 @@
 """Elementary functions of Python numbers and of the arrays of any framework."""
 
 import math
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["bias_correction", "expm1", "log", "sqrt"]
+
+
+_SMALLEST_DECAY: Final = 1e-37
+"""A number that float32 and bfloat16 have, and that changes no decay but 0."""
 
 
 def sqrt(argument: Any, xp: Any) -> Any:
@@ -50,6 +54,9 @@ def bias_correction(decay: Any, count: Any, xp: Any) -> Any:
     """
     if isinstance(decay, (int, float)) and decay == 0:
         return 1 - 0.0**count
+    if not isinstance(decay, (int, float)):
+        # A traced decay may be 0, and 0 log 0 is NaN.
+        decay = decay + _SMALLEST_DECAY
     # In float32, the difference itself would be off by 6e-5 of itself at the first step of d = 0.999.
     return -expm1(count * log(decay, xp), xp)
 

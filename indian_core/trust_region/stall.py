@@ -50,8 +50,10 @@ class StallWatch:
         if self._has_warned or report.within_rounding or not math.isfinite(report.ratio) or report.model_decrease <= 0:
             return None
         self._greatest_promise = max(self._greatest_promise, report.model_decrease)
-        if report.model_decrease >= _SMALLEST_PROMISE * self._greatest_promise:
-            self._unmoved = self._unmoved + 1 if report.trial_loss == report.loss else 0
+        if report.trial_loss != report.loss:
+            self._unmoved = 0
+        elif report.model_decrease >= _SMALLEST_PROMISE * self._greatest_promise:
+            self._unmoved += 1
         self._ratios.append(report.ratio)
         message = None
         if self._unmoved >= _UNMOVED:

@@ -61,7 +61,7 @@ def damping_coefficients(
         count: Number of steps taken, this one included, to take the bias of an average out; None leaves it.
         gain: As in `indian_core.damping.pre_damping_form`.
     """
-    # The new buffer can be written over the old one if it alone is read, but it must tell the old one well enough.
+    # The new buffer can overwrite the old one if it alone is read. A small μ does not allow to recover the old from it.
     form = post_damping_form if isinstance(momentum, float) and momentum >= 0.25 else pre_damping_form
     exact = form(-1.0, momentum, damping, gain=gain, count=None if count is None else jnp.asarray(count, float), xp=jnp)
     return cache(lambda dtype, decays: Packed.of(exact, dtype))

@@ -126,7 +126,7 @@ def _step(
         if n is None:
             return array
         # The root has no derivative at 0, where a coordinate has never had a gradient.
-        positive = accumulator.astype(real) + jnp.finfo(real).tiny
+        positive = jnp.real(accumulator).astype(real) + jnp.finfo(real).tiny
         if epsilon_in_root is not None:
             positive = with_epsilon_in_root(positive, n, jnp.asarray(epsilon_in_root, real))
         return preconditioned(array, scale(positive, n, jnp).astype(dtype))
@@ -134,7 +134,7 @@ def _step(
     exact = v
     if n is not None:
         size = jnp.abs(g) if jnp.iscomplexobj(g) else g
-        exact = accumulate(v.astype(real), size, n)
+        exact = accumulate(jnp.real(v).astype(real), size, n)
         v = exact.astype(v.dtype)
     # In float16, the squares of small gradients are 0. Other accumulators are read as they are kept: that saves a copy.
     is_kept = n is None or v.dtype != jnp.float16

@@ -38,13 +38,13 @@ class Ready(NamedTuple):
     Attributes:
         gathered: The part.
         states: Of its parameters, of the form that the step needs; new ones do not belong to the optimizer yet.
-        has_new_states: Whether there are new ones.
+        may_have_new_states: Whether some may be new.
         choices: The implementations that support the parameters; None if the host must not read the coefficients.
     """
 
     gathered: Gathered
     states: list[State]
-    has_new_states: bool
+    may_have_new_states: bool
     choices: Choices | None
 
 
@@ -78,10 +78,10 @@ def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: 
         states: The states of all parameters of the optimizer, updated in place; takes the new ones in.
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """
-    gathered, own, has_new_states, choices = ready
+    gathered, own, may_have_new_states, choices = ready
     if not gathered.params:
         return
-    if has_new_states:
+    if may_have_new_states:
         states.update(zip(gathered.params, own, strict=True))
     if choices is None:
         traceable.update(gathered.settings, gathered.params, gathered.grads, own, grad_scale)
@@ -92,7 +92,7 @@ def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: 
 def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None) -> None:
     own = ready.states
     settings, params, grads, _, buffers, _, layout, coefficients = ready.gathered
-    if ready.has_new_states:
+    if ready.may_have_new_states:
         buffers, layout = buffers_of(own, has_norm=settings.norm is not None), None
     assert buffers is not None
     assert coefficients is not None

@@ -14,7 +14,7 @@ from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_
 from indian_torch._step.settings import Settings, check_dtypes, checked, settings_of
 from indian_torch._step.state import Buffers, State, buffers_of, lists_of
 from indian_torch._tensors.comparison import difference
-from indian_torch._tensors.guards import Memo
+from indian_torch._tensors.guards import LayoutMemo
 from indian_torch._tensors.layout import Layout, are_plain, layout_of
 from indian_torch._tensors.writable import are_writable, what_forbids_writing
 
@@ -60,7 +60,7 @@ class Known(NamedTuple):
 
 
 def gather(
-    group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str, memo: Memo[Known]
+    group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str, memo: LayoutMemo[Known]
 ) -> Gathered:
     """The settings of a group, and its parameters that have a gradient; changes nothing.
 
@@ -191,6 +191,9 @@ def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) 
             if grad.is_complex() and not param.is_complex():
                 raise ValueError(f"gradients of real parameters must be real, got one of {grad.dtype} in {place}")
         grads = [g if p.is_complex() == g.is_complex() else g.to(p.dtype) for p, g in zip(params, grads, strict=True)]
+    if any([grad.is_conj() for grad in grads]):  # noqa: C419
+        # A view of the real and imaginary parts, as a step in a norm takes, needs the numbers themselves.
+        grads = [grad.resolve_conj() for grad in grads]
     return grads, kinds
 
 

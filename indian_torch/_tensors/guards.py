@@ -11,17 +11,17 @@ from typing import Any, Final, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from indian_torch._compat import LayoutGuards
+from indian_torch._compat import LayoutGuards, without_modes
 
-__all__ = ["Memo", "are_right"]
+__all__ = ["LayoutMemo", "guards_work"]
 
 Result = TypeVar("Result")
 
 _PATIENCE: Final = 8
-"""How many more results than were found again a memo keeps, before it takes no more: keeping costs time, too."""
+"""A memo stops storing once it has stored this many results more than it has reused: storing costs time, too."""
 
 
-class Memo(Generic[Result]):
+class LayoutMemo(Generic[Result]):
     """The result of a check, which holds for all tensors of the same layout.
 
     Two lists of tensors have the same layout if the tensors at each index have the same class, dtype, device, shape and
@@ -45,10 +45,10 @@ class Memo(Generic[Result]):
         """Keep the result of a check of these tensors, in place of an earlier one.
 
         Args:
-            tensors: Of no subclass of tensors.
+            tensors: Plain tensors, of no subclass.
             result: What `get` is to return for tensors of this layout.
         """
-        if self._balance > 0 and are_right():
+        if self._balance > 0 and guards_work():
             self._balance -= 1
             self._length, self._guards, self._result = len(tensors), _guards_of(tensors), result
 
@@ -62,23 +62,28 @@ def _guards_of(tensors: Sequence[Tensor]) -> Any:
 
 
 @functools.cache
-def are_right() -> bool:
+def guards_work() -> bool:
     """Whether PyTorch's guards are there, and tell layouts apart."""
     if LayoutGuards is None:
         return False
-    like = torch.zeros(2, 3), torch.zeros(())
-    others = (
-        torch.zeros(3, 2),
-        torch.zeros(6),
-        torch.zeros(3, 2).t(),
-        torch.zeros(2, 3, dtype=torch.float64),
-        torch.zeros(2, 3, device="meta"),
-        torch.zeros(2, 3).to_sparse(),
-        torch.nn.Parameter(torch.zeros(2, 3)),
-        None,
-    )
-    try:
-        guards = _guards_of(like)
-        return guards.check(torch.ones(2, 3), like[1]) and not any(guards.check(other, like[1]) for other in others)
-    except (RuntimeError, TypeError, ValueError, SystemError):
-        return False
+
+    def zeros(*shape: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=device)
+
+    # The answer is kept, so neither defaults nor modes of the step that asks first may decide it.
+    with without_modes():
+        try:
+            guards, scalar = _guards_of((zeros(2, 3), zeros())), zeros()
+            others = (
+                zeros(3, 2),
+                zeros(6),
+                zeros(3, 2).t(),
+                zeros(2, 3, dtype=torch.float64),
+                zeros(2, 3, device="meta"),
+                zeros(2, 3).to_sparse(),
+                torch.nn.Parameter(zeros(2, 3)),
+                None,
+            )
+            return guards.check(zeros(2, 3), scalar) and not any(guards.check(other, scalar) for other in others)
+        except Exception:  # Whatever a release does otherwise, the thorough checks take its place.
+            return False

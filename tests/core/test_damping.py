@@ -116,14 +116,14 @@ def test_without_momentum_the_damping_extrapolates_the_gradient() -> None:
 
 @pytest.mark.parametrize(("momentum", "damping"), [(0.9, 1.0), (0.9, 3.0), (0.5, 2.0), (0.95, 7.0)])
 def test_at_a_constant_rate_it_is_indian_from_rest(momentum: float, damping: float) -> None:
-    step_size, alpha, beta = from_damping(0.05, momentum, damping)
-    expected = trajectory(gradient, START, step_size, STEPS, alpha=alpha, beta=beta, initial_speed=None).theta
+    step_size, alpha, beta, speed = from_damping(0.05, momentum, damping)
+    expected = trajectory(gradient, START, step_size, STEPS, alpha=alpha, beta=beta, initial_speed=speed).theta
     assert_equal(walk(lambda k: pre_damping_form(0.05, momentum, damping)), expected)
 
 
 @given(st.floats(1e-4, 10), st.floats(0, 0.999), st.floats(0.1, 20))
 def test_the_conversions_are_inverse(learning_rate: float, momentum: float, damping: float) -> None:
-    back = to_damping(*from_damping(learning_rate, momentum, damping))
+    back = to_damping(*from_damping(learning_rate, momentum, damping)[:3])
     np.testing.assert_allclose(back, (learning_rate, momentum, damping), rtol=1e-9, atol=1e-12)
 
 

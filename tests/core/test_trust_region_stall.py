@@ -39,6 +39,11 @@ def test_a_loss_that_does_not_see_the_step_is_named_once() -> None:
     assert said([report(1.0, 1.0, 0.1), report(1.0, 1.0, 0.1), report(1.0, 0.9, 0.1)] * 20) == []
 
 
+def test_steps_that_move_the_loss_a_little_count_against_a_stall() -> None:
+    unmoved, moved = report(1.0, 1.0, 0.1), report(1.0, 1.0 - 1e-9, 1e-9)
+    assert said([unmoved, unmoved, moved, moved] * 20) == []
+
+
 def test_a_loss_of_two_batches_is_named_once() -> None:
     generator = np.random.default_rng(0)
     reports = [report(*generator.normal(size=2), 1e-3) for _ in range(200)]

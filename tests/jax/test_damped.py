@@ -1,5 +1,6 @@
 """Damped momentum contains Optax' own SGD and AdamW, takes over their states in mid-run, and goes beyond them."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,11 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: optax.sgd(SCHEDULE, 0.9, nesterov=True),
         lambda: damped_sgd(SCHEDULE, 0.9, nesterov=True),
     ),
+    "heavy ball by its flag": (
+        lambda: optax.sgd(SCHEDULE, 0.9, nesterov=False),
+        lambda: damped_sgd(SCHEDULE, 0.9, nesterov=False),
+    ),
+    "adamw by its flag": (lambda: optax.adamw(SCHEDULE), lambda: damped_adamw(SCHEDULE, nesterov=False)),
     "nesterov by its damping": (
         lambda: optax.sgd(SCHEDULE, 0.5, nesterov=True),
         lambda: damped_sgd(SCHEDULE, 0.5, damping=1.5),
@@ -103,8 +109,8 @@ def test_adamw_for_two_thousand_steps() -> None:
 
 @pytest.mark.parametrize(("momentum", "damping"), [(0.9, 3.0), (0.95, 7.0), (0.1, 2.0), (0.5, 0.7)])
 def test_at_a_constant_rate_it_is_indian_from_rest(momentum: float, damping: float) -> None:
-    step_size, alpha, beta = from_damping(0.02 / (1 - momentum), momentum, damping)
-    expected = walk((indian(step_size, alpha, beta, initial_speed=None), STEPS))
+    settings = from_damping(0.02 / (1 - momentum), momentum, damping)
+    expected = walk((indian(**settings._asdict()), STEPS))
     assert_equal(walk((damped_sgd(0.02, momentum, damping=damping), STEPS)), expected, 1e-11)
 
 
@@ -157,6 +163,26 @@ def test_hyperparameters_may_be_injected(make: Callable[..., Any]) -> None:
     assert_equal(walk((tx, 50)), walk((make(0.02, damping=3.0, **own), 50)), 1e-9)
     state = tx.init(start())
     assert float(state.hyperparams["damping"]) == 3.0
+
+
+def test_an_injected_momentum_may_be_zero() -> None:
+    """The bias of an average of one gradient is a quotient of zeros before the first step."""
+    params = jnp.ones(3)
+    for momentum in (0.0, 0.9):
+        tx = optax.inject_hyperparams(damped_adamw, static_args=("nesterov", "order", "mu_dtype"))(0.1, b1=momentum)
+        updates, _ = jax.jit(tx.update)(params, tx.init(params), params)
+        np.testing.assert_allclose(updates, -0.1 * (1 + 1e-4), rtol=1e-6)
+
+
+def test_complex_parameters_move_as_those_of_optax() -> None:
+    params = jnp.array([1.0 + 2.0j, -0.5j])
+    theirs, ours = optax.adamw(0.1, weight_decay=0.0), damped_adamw(0.1, weight_decay=0.0, damping=1.0)
+    state = theirs.init(params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        updates, after = ours.update(params, state, params)
+    np.testing.assert_allclose(updates, theirs.update(params, state, params)[0], rtol=1e-6)
+    assert after[0].mu.dtype == params.dtype
 
 
 def test_gradients_may_be_none() -> None:
@@ -213,7 +239,15 @@ def test_strict_modes(make: Callable[[], Any]) -> None:
         (lambda: damped_sgd(0.1, 0.9, True, damping=2.0), ValueError, "damping must be None where nesterov is True"),
         (lambda: damped_adamw(0.1, 1.0), ValueError, r"b1 must be a number in \[0, 1\), got 1.0"),
         (lambda: damped_adamw(0.1, damping="big"), TypeError, "damping must be a finite number > 0, got 'big'"),
-        (lambda: damped_adamw(0.1, nesterov=True), ValueError, "nesterov must be False, since damping=1 \\+ b1"),
+        (
+            lambda: damped_adamw(0.1, nesterov=False, damping=2.0),
+            ValueError,
+            "damping must be None where nesterov",
+        ),
+        (lambda: damped_adamw(0.1, nesterov="no"), TypeError, "nesterov must be"),
+        (lambda: damped_sgd(-0.1, 0.9), ValueError, "learning_rate must be a finite number >= 0, got -0.1"),
+        (lambda: damped_adamw(float("nan")), ValueError, "learning_rate must be a finite number >= 0, got nan"),
+        (lambda: damped_adamw(0.1, weight_decay=-1.0), ValueError, "weight_decay must be a finite number >= 0, got -1"),
         (lambda: damped_adamw(0.1, order="lion"), ValueError, "order must be .*, got 'lion'"),
         (lambda: scale_by_damped_momentum(1.0, average=True), ValueError, r"momentum must be a number in \[0, 1\)"),
         (lambda: scale_by_damped_momentum(debias=True), ValueError, "debias must be False where average is False"),

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from indian_torch import INDIAN
 from indian_torch._tensors import guards
-from indian_torch._tensors.guards import Memo, are_right
+from indian_torch._tensors.guards import LayoutMemo, guards_work
 
-needs_guards = pytest.mark.skipif(not are_right(), reason="this PyTorch has no guards that tell layouts apart")
+needs_guards = pytest.mark.skipif(not guards_work(), reason="this PyTorch has no guards that tell layouts apart")
 
 
 def tensors() -> list[Tensor]:
@@ -21,7 +21,7 @@ def tensors() -> list[Tensor]:
 
 @needs_guards
 def test_the_result_holds_for_other_tensors_of_the_same_layout() -> None:
-    memo: Memo[str] = Memo()
+    memo: LayoutMemo[str] = LayoutMemo()
     assert memo.get(tensors()) is None
     memo.keep(tensors(), "checked")
     assert memo.get(tensors()) == "checked"
@@ -42,7 +42,7 @@ OTHERS: dict[str, Callable[[], Tensor | None]] = {
 @needs_guards
 @pytest.mark.parametrize("difference", OTHERS)
 def test_it_does_not_hold_for_another_layout(difference: str) -> None:
-    memo: Memo[str] = Memo()
+    memo: LayoutMemo[str] = LayoutMemo()
     memo.keep(tensors(), "checked")
     changed = [tensors()[0], OTHERS[difference](), tensors()[2]]
     assert memo.get(changed) is None
@@ -52,7 +52,7 @@ def test_it_does_not_hold_for_another_layout(difference: str) -> None:
 
 @needs_guards
 def test_it_does_not_hold_after_a_tensor_has_been_given_other_data() -> None:
-    memo: Memo[str] = Memo()
+    memo: LayoutMemo[str] = LayoutMemo()
     own = tensors()
     memo.keep(own, "checked")
     own[0].data = torch.zeros(3, 2)
@@ -66,7 +66,7 @@ def test_it_does_not_hold_after_a_tensor_has_been_given_other_data() -> None:
 def test_layouts_that_change_at_every_step_are_kept_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     made, make = [], guards._guards_of
     monkeypatch.setattr(guards, "_guards_of", lambda tensors: made.append(1) or make(tensors))
-    memo: Memo[str] = Memo()
+    memo: LayoutMemo[str] = LayoutMemo()
     for size in range(100):
         assert memo.get([torch.zeros(size)]) is None
         memo.keep([torch.zeros(size)], "checked")
@@ -75,7 +75,7 @@ def test_layouts_that_change_at_every_step_are_kept_no_more(monkeypatch: pytest.
 
 @needs_guards
 def test_a_change_now_and_then_is_kept() -> None:
-    memo: Memo[int] = Memo()
+    memo: LayoutMemo[int] = LayoutMemo()
     for size in range(100):
         memo.keep([torch.zeros(size)], size)
         for _ in range(2):
@@ -92,7 +92,7 @@ def test_a_copy_of_the_optimizer_remembers_nothing(copied: Callable[[INDIAN], IN
 
 
 def test_without_guards_every_step_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "are_right", lambda: False)
+    monkeypatch.setattr(guards, "guards_work", lambda: False)
     param = nn.Parameter(torch.ones(2, 3))
     optimizer = INDIAN([param], fused=True)
     for _ in range(3):
@@ -101,3 +101,17 @@ def test_without_guards_every_step_is_checked(monkeypatch: pytest.MonkeyPatch) -
     param.data = torch.ones(1, 3)
     with pytest.raises(ValueError, match="must be like the parameter"):
         optimizer.step()
+
+
+@needs_guards
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_defaults_of_the_user_do_not_decide_whether_guards_work(device: str, dtype: torch.dtype) -> None:
+    guards_work.cache_clear()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            assert guards_work()
+    finally:
+        torch.set_default_dtype(before)
