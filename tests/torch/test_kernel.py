@@ -168,7 +168,8 @@ def arrange_like(param: Tensor) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_kernel_is_not_taken_where_it_is_wrong(dtype: torch.dtype) -> None:
     optimizer = INDIAN([torch.ones(40, dtype=dtype)], **USUAL, fused=True)
-    expected = int(fused.is_right(torch.device("cpu"), dtype))
+    # On CPU it has been right in bfloat16 since PyTorch 2.15; float16 is too narrow for multiples of a velocity.
+    expected = int(dtype == torch.bfloat16 and fused.is_right(torch.device("cpu"), dtype))
     assert calls_of_steps(optimizer, 3) == [0, expected, expected]
 
 

@@ -221,7 +221,8 @@ def test_damping_is_not_lost_in_bfloat16(implementation: dict[str, bool]) -> Non
     optimizer = INDIAN([param], lr=2.0**-10, alpha=1.0, beta=0.5, initial_speed=0.5 - 2.0**-11, **implementation)
     param.grad = torch.ones_like(param)
     optimizer.step()
-    assert optimizer.velocity(param).item() == -(2.0**-21)
+    # Where the fused kernel is right, the state is a multiple of the velocity, which is rounded too.
+    assert optimizer.velocity(param).item() == pytest.approx(-(2.0**-21), rel=2.0**-7)
 
 
 def test_groups_have_their_own_hyperparameters(

@@ -216,9 +216,22 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], type[Exception], str]] = {
 }
 
 
+def cdist_has_a_second_derivative() -> bool:
+    x = torch.linspace(0.5, 1.0, 4).requires_grad_()
+    loss, _, _ = REFUSED["distance"]
+    (gradient,) = torch.autograd.grad(loss(x), x, create_graph=True)
+    try:
+        gradient.sum().backward()
+    except RuntimeError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_the_closure_must_not_return(name: str, subproblem: str) -> None:
+    if name == "distance" and cdist_has_a_second_derivative():
+        pytest.skip("in this release of PyTorch, the operation has a second derivative")
     loss, error, message = REFUSED[name]
     x = torch.linspace(0.5, 1.0, 4).requires_grad_()
     optimizer = TrustRegion([x], subproblem=subproblem, radius=0.1)
