@@ -1,5 +1,6 @@
 """Every transformation and schedule under JAX's strict modes: no implicit promotion of dtypes or of ranks."""
 
+import re
 from collections.abc import Iterator
 
 import jax
@@ -80,9 +81,14 @@ def steps(tx, params):
 def test_strict_modes_change_nothing_in_the_program(make, x64):
     with enable_x64(x64):
         params = PARAMS | ({"double": jnp.ones((2, 1)), "complex128": jnp.ones(2, complex)} if x64 else {})
-        strict = jax.make_jaxpr(lambda params: steps(make(), params))(params)
+        strict = program(make, params)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            assert str(strict) == str(jax.make_jaxpr(lambda params: steps(make(), params))(params))
+            assert strict == program(make, params)
+
+
+def program(make, params):
+    """The operations of two steps; JAX 0.4.38 shows with a function where it lies in memory."""
+    return re.sub(r" at 0x\w+", "", str(jax.make_jaxpr(lambda params: steps(make(), params))(params)))
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,11 @@ def test_an_error_of_the_first_step_leaves_a_trust_region_without_state() -> Non
     assert not optimizer.state
 
 
+def skip_without_gradients_of_another_dtype() -> None:
+    if not hasattr(Tensor, "grad_dtype"):
+        pytest.skip("in this release of PyTorch a gradient has the dtype of its tensor")
+
+
 @each_norm
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("grad_dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -112,8 +117,8 @@ def test_gradients_of_another_dtype(
     implementation: dict[str, Any], norm: dict[str, Any], dtype: torch.dtype, grad_dtype: torch.dtype
 ) -> None:
     """They are taken as they are, as by torch.optim.SGD; the numbers here are exact in each dtype."""
-    if grad_dtype != dtype and not hasattr(torch.Tensor, "grad_dtype"):
-        pytest.skip("in this release of PyTorch a gradient has the dtype of its tensor")
+    if grad_dtype != dtype:
+        skip_without_gradients_of_another_dtype()
     pairs = []
     for own in (grad_dtype, dtype):
         params = [nn.Parameter(torch.ones(shape, dtype=dtype)) for shape in ((2, 3), (5,))]
@@ -131,6 +136,7 @@ def test_gradients_of_another_dtype(
 @each_norm
 @pytest.mark.parametrize("flags", [{"foreach": True}, {"foreach": False}, {"capturable": True}], ids=str)
 def test_real_gradients_of_complex_parameters(flags: dict[str, Any], norm: dict[str, Any]) -> None:
+    skip_without_gradients_of_another_dtype()
     pairs = []
     for dtype in (torch.float64, torch.complex128):
         param = torch.full((2,), 1 + 2j, dtype=torch.complex128)
@@ -148,6 +154,7 @@ def with_attribute(name: str, value: Any) -> Callable[[INDIAN], None]:
 
 
 def complex_gradient(optimizer: INDIAN) -> None:
+    skip_without_gradients_of_another_dtype()
     param = parameters(optimizer)[1]
     param.grad_dtype = None
     param.grad = torch.ones(2, dtype=torch.complex64)
