@@ -99,3 +99,18 @@ def test_nothing_is_said_of_a_fit_to_the_last_digit(norm: str | None) -> None:
     )
     assert run.reports[-1].loss < 1e-12
     assert said(run.reports) == []
+
+
+def test_a_radius_that_a_fitted_batch_has_shrunk_is_named_once() -> None:
+    """The losses of one batch are rounding errors, each step of it shrinks the radius, and the other learns no more."""
+    good, radius, reports = report(1.0, 0.9, 0.1)._replace(radius=0.5, step_norm=0.3), 0.5, []
+    for _ in range(200):
+        radius /= 1.5
+        fitted = report(2e-14, 3e-14, 4e-15)._replace(radius=radius)
+        starved = report(1.0, 1.0 - radius, radius)._replace(within_rounding=radius < 1e-7)
+        reports += [starved._replace(radius=radius, step_norm=radius), fitted]
+    (message,) = said(reports)
+    assert "the radius has fallen to" in message
+    assert said([good] * 400) == []
+    # A run that has reached its minimum needs no radius.
+    assert said([good] + [each for each in reports if each.loss < 1e-6]) == []

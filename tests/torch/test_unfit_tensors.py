@@ -106,7 +106,7 @@ def test_an_error_of_the_first_step_leaves_a_trust_region_without_state() -> Non
 
 
 def skip_without_gradients_of_another_dtype() -> None:
-    if not hasattr(Tensor, "grad_dtype"):
+    if not hasattr(torch.Tensor, "grad_dtype"):
         pytest.skip("in this release of PyTorch a gradient has the dtype of its tensor")
 
 
