@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
-from indian_tf.naming import unique_name
+from indian_tf._arguments.naming import unique_name
 from indian_tf.optimizer import INDIAN
 
 __all__ = ["INNAprop"]

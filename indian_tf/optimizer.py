@@ -10,16 +10,16 @@ from keras import ops
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
 from indian_core.norms import NORMS
+from indian_tf._arguments.constructor import check_names, checked, checked_floating_dtype, checked_learning_rate
+from indian_tf._arguments.gradients import checked_gradient
 from indian_tf._compat import Variable, add_optimizer_variables, index_of, known_variables, uses_weight_decay
+from indian_tf._saved.exemptions import SavedExemptions
+from indian_tf._saved.state import check_fit, load_own_variables
 from indian_tf._step.any_backend import Arrays
 from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
 from indian_tf._step.dtypes import at_least_float32
 from indian_tf._step.sharing import OneStep, Sharing
-from indian_tf.arguments import check_names, checked, checked_floating_dtype, checked_learning_rate
-from indian_tf.gradients import checked_gradient
-from indian_tf.saved_exemptions import SavedExemptions
-from indian_tf.saved_state import check_fit, load_own_variables
 
 __all__ = ["INDIAN", "INNA"]
 

@@ -17,12 +17,12 @@ from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import report_of_step
 from indian_core.trust_region.stall import StallWatch
 from indian_core.trust_region.subproblem import solve
+from indian_tf._arguments.constructor import check_names
 from indian_tf._compat import Variable, add_optimizer_variables, check_known, index_of
+from indian_tf._saved.state import check_fit, load_own_variables
 from indian_tf._step.tensorflow import is_compiled
 from indian_tf._trust_region.curvature import differentiate, flat, loss_of, views
 from indian_tf._trust_region.space import TensorFlowSpace, eps_of
-from indian_tf.arguments import check_names
-from indian_tf.saved_state import check_fit, load_own_variables
 
 __all__ = ["TrustRegion"]
 

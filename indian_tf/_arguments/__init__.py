@@ -1,0 +1,6 @@
+"""What users hand over, beyond what the core and Keras check.
+
+- `constructor`: the arguments of a constructor;
+- `gradients`: the gradients of a step;
+- `naming`: the name of an optimizer.
+"""
