@@ -16,9 +16,9 @@ from indian_tf._compat import Variable, add_optimizer_variables, index_of, known
 from indian_tf._saved.exemptions import SavedExemptions
 from indian_tf._saved.state import check_fit, load_own_variables
 from indian_tf._step.any_backend import Arrays
-from indian_tf._step.coefficients import Settings
 from indian_tf._step.dispatch import backend_named
 from indian_tf._step.dtypes import at_least_float32
+from indian_tf._step.settings import Settings
 from indian_tf._step.sharing import OneStep, Sharing
 
 __all__ = ["INDIAN", "INNA"]

@@ -10,8 +10,9 @@ from keras import ops
 
 from indian_core.dynamics import velocity_step
 from indian_core.norms import accumulate, preconditioned, scale
-from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
+from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
+from indian_tf._step.settings import Settings
 
 __all__ = ["BACKEND", "AnyBackend", "Arrays"]
 

@@ -1,4 +1,4 @@
-"""The settings of a variable, and the coefficients of its step."""
+"""The coefficients of a variable's step: settings, numbers or tensors, given to the core."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -7,30 +7,9 @@ from keras import ops
 
 from indian_core.dynamics import StepCoefficients, pre_form
 from indian_core.norms import NormCoefficients, norm_coefficients
+from indian_tf._step.settings import Settings
 
-__all__ = ["Coefficients", "CoefficientsOfVariable", "Compute", "Settings", "coefficients_of"]
-
-
-class Settings(NamedTuple):
-    """The hyperparameters of a variable's step, apart from the learning rate.
-
-    Attributes:
-        alpha: α.
-        beta: β.
-        initial_speed: s; None is s = β.
-        weight_decay: λ of this variable; 0 if it is exempt.
-        norm: None or a key of `indian_core.norms.NORMS`.
-        norm_decay: σ.
-        norm_epsilon: ε.
-    """
-
-    alpha: float
-    beta: float
-    initial_speed: float | None
-    weight_decay: float
-    norm: str | None
-    norm_decay: float
-    norm_epsilon: float
+__all__ = ["Coefficients", "CoefficientsOfVariable", "Compute", "coefficients_of"]
 
 
 class Coefficients(NamedTuple):

@@ -13,7 +13,8 @@ import keras
 from keras import ops
 
 from indian_tf._step.any_backend import AnyBackend
-from indian_tf._step.coefficients import CoefficientsOfVariable, Compute, Settings
+from indian_tf._step.coefficients import CoefficientsOfVariable, Compute
+from indian_tf._step.settings import Settings
 
 __all__ = ["OneStep", "Sharing"]
 

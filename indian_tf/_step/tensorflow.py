@@ -14,8 +14,9 @@ from indian_core.norms import NormCoefficients, bare_root
 from indian_core.proximal import ProximalStep, proximal_step
 from indian_tf._compat import Variable, is_in_xla_graph
 from indian_tf._step.any_backend import AnyBackend, Arrays
-from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, Settings, coefficients_of
+from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
+from indian_tf._step.settings import Settings
 
 __all__ = ["BACKEND", "Accumulation", "Rates", "TensorFlow", "is_compiled", "rates"]
 

@@ -9,7 +9,8 @@ from keras import ops
 from torch import Tensor
 
 from indian_tf._step.any_backend import AnyBackend, Arrays
-from indian_tf._step.coefficients import CoefficientsOfVariable, Settings, coefficients_of
+from indian_tf._step.coefficients import CoefficientsOfVariable, coefficients_of
+from indian_tf._step.settings import Settings
 from indian_torch.functional import step
 
 __all__ = ["BACKEND", "Torch"]
