@@ -1,4 +1,4 @@
-"""Which module may import which: no import runs upward, and no module is left that nobody imports."""
+"""Which module may import which, what stands on top of an adapter, and that no module is left that nobody imports."""
 
 import ast
 import graphlib
@@ -59,6 +59,13 @@ def in_room(name: str) -> bool:
     return any(part.startswith("_") for part in name.split("."))
 
 
+def documented_modules() -> set[str]:
+    """The modules that a page of the API documents, or a class or a function of which one does."""
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    entries = re.findall(r"auto(?:module|class|function):: (\S+)", pages)
+    return {name for entry in entries for name in (entry, entry.rpartition(".")[0])} & MODULES.keys()
+
+
 def test_the_core_imports_numpy_and_nothing_else() -> None:
     allowed = sys.stdlib_module_names | {"numpy", "indian_core"}
     wrong = {
@@ -104,9 +111,20 @@ def test_an_adapter_reaches_into_another_through_the_declared_entry_alone(adapte
     assert found == OTHER_ADAPTERS[adapter]
 
 
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_what_stands_on_top_of_an_adapter_is_documented(adapter: str) -> None:
+    """What users never import belongs in a room. The one other module on top is `_compat`."""
+    folders = {module: path.relative_to(ROOT).parts[:-1] for module, path in MODULES.items()}
+    top = {
+        module
+        for module, parts in folders.items()
+        if parts[0] == adapter and not any(part.startswith("_") for part in parts)
+    }
+    assert top - documented_modules() - {adapter, f"{adapter}._compat"} == set()
+
+
 def test_every_module_is_imported_or_public() -> None:
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
-    public = set(re.findall(r"automodule:: (\S+)", pages))
+    public = documented_modules()
     imported = {name for module, names in IMPORTS.items() for name in names - {module}}
     packages = {module for module, path in MODULES.items() if path.name == "__init__.py"}
     assert MODULES.keys() - public - imported - packages == set()
