@@ -29,7 +29,7 @@ def torch_search(widths: Sequence[int], batch: int, iterations: int) -> Search:
         training.step(loss)
 
     def step(subproblem: str) -> Callable[[], int]:
-        # So that the radius of the next step is the same, but for rounding.
+        # So that the radius of the next step is the same up to rounding.
         optimizer = TrustRegion(params, **timed(subproblem, iterations), shrink_factor=1 + 1e-15)
         calls = 0
 

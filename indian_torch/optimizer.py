@@ -13,7 +13,7 @@ from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial
 from indian_torch._compat import check_graph_capture, uses_grad_if_differentiable
 from indian_torch._optimizer.names import refuses_other_names, warn_of_other_names
 from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
-from indian_torch._step.dispatch import made_ready, step_group
+from indian_torch._step.dispatch import prepare, step_group
 from indian_torch._step.gather import Known, gather
 from indian_torch._step.grad_scale import check_grad_scale
 from indian_torch._step.settings import Settings, as_number, checked, settings_of
@@ -171,7 +171,7 @@ class INDIAN(SavedOptimizer):
         Raises:
             RuntimeError, TypeError, ValueError: A gradient is sparse, or complex beside a real parameter; a gradient
                 or a tensor of the state is of another shape than its parameter or on another device; one that the
-                step writes to cannot be changed in place; a setting of a group has no meaning; or there is no memory
+                step writes to cannot be changed in place; a setting of a group is invalid; or there is no memory
                 for new states. Neither parameters nor state have changed by then.
         """
         check_graph_capture(self)
@@ -188,7 +188,7 @@ class INDIAN(SavedOptimizer):
         if found_inf is None or not found_inf.item():
             if grad_scale is not None:
                 check_grad_scale(grad_scale, gathered)
-            ready = [made_ready(tensors) for tensors in gathered]
+            ready = [prepare(tensors) for tensors in gathered]
             for tensors in ready:
                 step_group(tensors, self.state, grad_scale)
         return loss

@@ -3,15 +3,17 @@
 python3 make.py matrix [--row NAME ...] [--smoke] [--wheel FILE] [--again] [--list]
 
 Each row of `ROWS` gets a virtual environment of its own, `.matrix/NAME`, and runs there the tests of its adapter, or,
-with `--smoke`, only `tests/smoke.py`. With `--wheel`, it runs `tests/smoke.py` on that wheel, away from the repository.
-A row that has run on the present commit, and passed, is not run again without `--again`. At the end, a table of all
-results that there are; it fails if a row failed.
+with `--smoke`, only `tests/smoke.py`. With `--wheel`, it runs `tests/smoke.py` on that wheel, away from the repository,
+in `.matrix/NAME-wheel`. A row that has run on the present commit, and passed, is not run again without `--again`. An
+environment without pinned releases is made anew each day. At the end, it prints the table of the rows that were asked
+for, and fails if one failed.
 
 PyTorch's default build for Linux brings gigabytes of CUDA, and old releases cannot be imported without it. For the CPU
 builds, set PIP_EXTRA_INDEX_URL to the index that PyTorch's installation page names.
 """
 
 import argparse
+import datetime
 import glob
 import hashlib
 import json
@@ -101,8 +103,8 @@ def python_of(version: str) -> str | None:
 
 
 def set_up(name: str, wheel: str | None) -> Path | None:
-    """The Python of a row's environment, made if it is not there yet or is of other releases; None without a Python."""
-    row, folder = ROWS[name], FOLDER / name
+    """The Python of a row's environment, made if it is missing or outdated; None without a Python."""
+    row, folder = ROWS[name], FOLDER / (f"{name}-wheel" if wheel else name)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp, key = folder / "key", _key(row, wheel)
     if python.exists() and stamp.exists() and stamp.read_text() == key:
@@ -122,7 +124,10 @@ def set_up(name: str, wheel: str | None) -> Path | None:
 
 
 def _key(row: Row, wheel: str | None) -> str:
-    parts = [json.dumps(row), (ROOT / "pyproject.toml").read_text(encoding="utf-8"), str(ROOT)]
+    parts = [json.dumps([row, TOOLS]), (ROOT / "pyproject.toml").read_text(encoding="utf-8"), str(ROOT)]
+    if not row.releases:
+        # The newest releases are those of today.
+        parts.append(datetime.date.today().isoformat())
     if wheel:
         parts.append(hashlib.sha256(Path(wheel).read_bytes()).hexdigest())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -169,20 +174,17 @@ def _releases(python: Path) -> dict[str, str]:
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as a Markdown table."""
-    lines = ["| row | Python | releases | tests passed | failed | skipped |", "|---|---|---|---|---|---|"]
+    lines = ["| row | Python | releases | smoke test | tests passed | failed | skipped |", "|---" * 7 + "|"]
     for name, result in results.items():
         if "error" in result:
-            lines.append(f"| {name} | {ROWS[name].python} | {result['error']} | | | |")
+            lines.append(f"| {name} | {ROWS[name].python} | {result['error']} | | | | |")
             continue
         releases = dict(result["releases"])
         python = releases.pop("python")
         shown = ", ".join(f"{each} {version.partition('+')[0]}" for each, version in releases.items())
         tests = result.get("tests")
-        if tests is None:
-            counts = [f"smoke test {result['smoke']}", "", ""]
-        else:
-            counts = [str(tests.get(what, 0)) for what in ("passed", "failed", "skipped")]
-        lines.append(f"| {name} | {python} | {shown} | {' | '.join(counts)} |")
+        counts = ["" if tests is None else str(tests.get(what, 0)) for what in ("passed", "failed", "skipped")]
+        lines.append(f"| {name} | {python} | {shown} | {result['smoke']} | {' | '.join(counts)} |")
     return "\n".join(lines)
 
 

@@ -147,8 +147,8 @@ def admissible_multiple(
 ) -> Scalar:
     """c such that the step c·s, of s as computed, lies in the ellipsoid and does not point uphill.
 
-    1 but for rounding errors, which may carry a step across the boundary, and but for the sign of an eigenvector, which
-    is anybody's choice.
+    It differs from 1 by rounding errors, which may carry a step across the boundary, and by the sign of an eigenvector,
+    which is arbitrary.
 
     Args:
         step_norm: ‖s‖, measured.

@@ -26,7 +26,7 @@ from indian_torch._step.state import (
 )
 from indian_torch._tensors.writable import outside_inference_mode
 
-__all__ = ["IMPLEMENTATIONS", "Ready", "made_ready", "step_group"]
+__all__ = ["IMPLEMENTATIONS", "Ready", "prepare", "step_group"]
 
 IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
 """The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
@@ -48,8 +48,8 @@ class Ready(NamedTuple):
     choices: Choices | None
 
 
-def made_ready(gathered: Gathered) -> Ready:
-    """Make the states that are missing or of another form; changes nothing, whether or not there is memory for them."""
+def prepare(gathered: Gathered) -> Ready:
+    """Create missing states and convert others. Stores nothing: if memory runs out, the optimizer is unchanged."""
     settings, params, _, before, buffers, kinds, _, coefficients = gathered
     own: list[Any] = before
     if not params:
@@ -74,7 +74,7 @@ def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: 
     """Take one step of the parameters of a group that have a gradient.
 
     Args:
-        ready: From `made_ready`; the parameters are updated in place.
+        ready: From `prepare`; the parameters are updated in place.
         states: The states of all parameters of the optimizer, updated in place; takes the new ones in.
         grad_scale: The factor that the gradients contain; they are divided by it in place.
     """

@@ -23,7 +23,7 @@ __all__ = ["Gathered", "Kinds", "Known", "gather"]
 Kinds: TypeAlias = set[tuple[torch.device, torch.dtype]]
 """Pairs of the device and the dtype of parameters."""
 
-# Not the table: the compiler of PyTorch 2.4 fails at one that two traced modules look into.
+# A tuple: the compiler of PyTorch 2.4 fails if two traced modules read one table.
 _NORM_NAMES = tuple(NORMS)
 
 
@@ -35,11 +35,11 @@ class Gathered(NamedTuple):
         params: The parameters that have a gradient.
         grads: Their gradients, real only for real parameters.
         states: Their states as they are before the step; None or empty before the first one.
-        buffers: The tensors of the states; None if a state has none yet, or not those of the others.
+        buffers: The tensors of the states; None if a state is missing or incomplete.
         kinds: The pairs of device and dtype among the parameters.
         layout: Of all these tensors; None if it has not been looked at.
-        coefficients: Of the step, where settings are numbers or read as such; None if there is nothing to do or the
-            host must not read them.
+        coefficients: Of the step, in Python numbers; None with ``differentiable`` or ``capturable``, or if no parameter
+            has a gradient.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class Known(NamedTuple):
 def gather(
     group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str, memo: LayoutMemo[Known]
 ) -> Gathered:
-    """The settings of a group, and its parameters that have a gradient; changes nothing.
+    """The settings of a group, and its parameters that have a gradient; changes nothing but the memo.
 
     An optimizer gathers all groups before it updates the first one, so an error leaves everything as it was. The
     private kernels of PyTorch look at no shape: what they write to has been looked at here.
@@ -79,8 +79,8 @@ def gather(
             one that autograd protects from the step; a parameter or a tensor of the state cannot be changed in place;
             or ``fused`` is True and a parameter is on a device without a kernel.
         ValueError: A gradient or a tensor of the state is of another shape than its parameter, on another device, or
-            complex beside a real parameter; the group has a norm, and earlier steps had none; or a setting has no
-            meaning.
+            complex beside a real parameter; the group has a norm, and earlier steps had none; or a setting is
+            invalid.
         TypeError: A setting is of the wrong type.
     """
     settings = settings_of(group)
@@ -215,7 +215,7 @@ def _refuse_protected(params: list[Tensor], place: str) -> None:
 
 
 def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients | None:
-    """The coefficients of the step, computed now since settings may have no meaning."""
+    """The coefficients of the step, computed now since a setting may be invalid."""
     check_dtypes(settings)
     if settings.norm is not None:
         check_choice("norm", settings.norm, _NORM_NAMES)
@@ -228,7 +228,7 @@ def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients 
                     f"got a tensor of shape {tuple(value.shape)} on {value.device}"
                 )
         if not torch.compiler.is_compiling():
-            # The values of tensors are not known; any will do to see whether the others have a meaning.
+            # The values of tensors are not known; any will do to check the other settings.
             tensors: dict[str, Any] = {
                 name: 0.5 for name, value in settings._asdict().items() if torch.is_tensor(value)
             }

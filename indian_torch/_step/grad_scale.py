@@ -1,4 +1,4 @@
-"""The factor that gradients contain, which `torch.amp.GradScaler` leaves for the step to divide by."""
+"""The loss scale by which the gradients are still multiplied, which `torch.amp.GradScaler` leaves to the step."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -117,7 +117,7 @@ class Buffers(NamedTuple):
     """The tensors in the states of several parameters.
 
     Attributes:
-        is_scaled: Whether the velocities are multiples; None if some are.
+        is_scaled: Whether the velocities are multiples; None if only some are.
         velocities: The velocities or their multiples.
         accumulators: The accumulators; None without a norm.
         steps: The counts of steps.

@@ -8,7 +8,7 @@ __all__ = ["copied", "difference"]
 
 
 def difference(param: Tensor, tensor: Any, *, loading: bool = False) -> str | None:
-    """What forbids to compute with a tensor beside a parameter, with ``{}`` for its name; None if nothing does.
+    """Why a tensor cannot be used with a parameter, with ``{}`` for its name; None if it can.
 
     Args:
         param: The parameter.

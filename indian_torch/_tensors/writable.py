@@ -21,11 +21,11 @@ def are_writable(*lists: Sequence[Tensor]) -> bool:
 
 
 def what_forbids_writing(tensor: Tensor) -> str | None:
-    """What a tensor is that cannot be changed in place, for errors; None if it can."""
+    """Why a tensor cannot be changed in place, as a phrase for errors; None if it can."""
     if _shares_memory(tensor):
         return "whose elements share memory, as of Tensor.expand"
     if _is_in_inference_mode() is False and tensor.is_inference():
-        return "of inference mode, which nothing can change outside of it"
+        return "created in inference mode, which cannot be changed outside it"
     return None
 
 

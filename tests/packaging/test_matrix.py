@@ -1,5 +1,6 @@
 """The matrix of releases: its rows agree with what the package declares, and its table with the results."""
 
+import datetime
 import re
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,25 @@ def test_the_classifiers_name_the_pythons_of_the_rows(project: dict[str, Any]) -
 def test_table_shows_counts_and_releases() -> None:
     results = {"torch-oldest": RESULT, "torch-2.8": {"error": "there is no Python 3.12 on this machine"}}
     assert matrix.table(results).splitlines()[2:] == [
-        "| torch-oldest | 3.10.13 | torch 2.4.1, numpy 1.26.4 | 7 | 0 | 2 |",
-        "| torch-2.8 | 3.12 | there is no Python 3.12 on this machine | | | |",
+        "| torch-oldest | 3.10.13 | torch 2.4.1, numpy 1.26.4 | passed | 7 | 0 | 2 |",
+        "| torch-2.8 | 3.12 | there is no Python 3.12 on this machine | | | | |",
     ]
+
+
+def test_an_environment_is_outdated_if_what_is_in_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    oldest, newest = matrix.ROWS["torch-oldest"], matrix.ROWS["torch-newest"]
+    keys = [matrix._key(oldest, None), matrix._key(newest, None)]
+    monkeypatch.setattr(matrix.datetime, "date", Tomorrow)
+    assert matrix._key(oldest, None) == keys[0]
+    assert matrix._key(newest, None) != keys[1]
+    monkeypatch.setattr(matrix, "TOOLS", [*matrix.TOOLS, "one more"])
+    assert matrix._key(oldest, None) != keys[0]
+
+
+class Tomorrow(datetime.date):
+    @classmethod
+    def today(cls) -> datetime.date:
+        return datetime.date(2100, 1, 1)
 
 
 @pytest.mark.parametrize(

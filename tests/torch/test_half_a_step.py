@@ -30,7 +30,7 @@ def expanded(tensor: Tensor) -> Tensor:
 
 UNWRITABLE: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "expanded": (expanded, "whose elements share memory"),
-    "inference": (inference, "of inference mode"),
+    "inference": (inference, "created in inference mode"),
 }
 
 
