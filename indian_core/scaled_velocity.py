@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from indian_core.dynamics import StepCoefficients
 
-__all__ = ["NesterovStep", "nesterov_scale", "nesterov_step", "of_multiple"]
+__all__ = ["NesterovStep", "nesterov_multiple", "nesterov_step", "of_multiple"]
 
 _SMALLEST_GAIN: Final = 2.0**-20
 """The smallest 1 − d in use, other than 0; d is rounded to multiples of 2^−53."""
@@ -33,7 +33,7 @@ class NesterovStep(NamedTuple):
         momentum: μ; may be negative, never 0.
         dampening: d, of any size.
         weight_decay: Of SGD, added to the gradient; 0 without weight decay.
-        scale: c⁺, of the new buffer: b⁺ = c⁺m⁺.
+        multiple: c⁺, of the new buffer: b⁺ = c⁺m⁺.
     """
 
     theta_factor: float
@@ -41,33 +41,33 @@ class NesterovStep(NamedTuple):
     momentum: float
     dampening: float
     weight_decay: float
-    scale: float
+    multiple: float
 
 
-def of_multiple(coefficients: StepCoefficients, scale: float) -> StepCoefficients:
-    """The same step as a linear map of (θ, b, g), where b = ``scale`` · m is kept in place of the velocity.
+def of_multiple(coefficients: StepCoefficients, multiple: float) -> StepCoefficients:
+    """The same step as a linear map of (θ, b, g), where b = ``multiple`` · m is kept in place of the velocity.
 
     Args:
         coefficients: Of (θ, m, g).
-        scale: c, not 0.
+        multiple: c, not 0.
 
     Example:
         >>> from indian_core.dynamics import pre_form
-        >>> of_multiple(pre_form(0.5, alpha=1.0, beta=0.25), scale=4.0).theta_velocity
+        >>> of_multiple(pre_form(0.5, alpha=1.0, beta=0.25), multiple=4.0).theta_velocity
         0.125
     """
     c = coefficients
     return c._replace(
-        velocity_decay=scale * c.velocity_decay,
-        velocity_gradient=scale * c.velocity_gradient,
-        theta_velocity=c.theta_velocity / scale,
-        theta_next_velocity=c.theta_next_velocity / scale,
-        gradient_velocity=c.gradient_velocity / scale,
+        velocity_decay=multiple * c.velocity_decay,
+        velocity_gradient=multiple * c.velocity_gradient,
+        theta_velocity=c.theta_velocity / multiple,
+        theta_next_velocity=c.theta_next_velocity / multiple,
+        gradient_velocity=c.gradient_velocity / multiple,
     )
 
 
-def nesterov_scale(coefficients: StepCoefficients) -> float:
-    """c* = −1/(ρ(β − γ)), the scale that a step of SGD with Nesterov momentum leaves as it is.
+def nesterov_multiple(coefficients: StepCoefficients) -> float:
+    """c* = −1/(ρ(β − γ)), the multiple that a step of SGD with Nesterov momentum leaves as it is.
 
     Args:
         coefficients: Python numbers, from `indian_core.dynamics.post_form`.
@@ -79,45 +79,45 @@ def nesterov_scale(coefficients: StepCoefficients) -> float:
 
     Example:
         >>> from indian_core.dynamics import post_form
-        >>> nesterov_scale(post_form(0.5, alpha=1.0, beta=0.75))
+        >>> nesterov_multiple(post_form(0.5, alpha=1.0, beta=0.75))
         -8.0
     """
     c = coefficients
     if c.gradient_velocity != 0 or _theta_factor(c) <= 0.5:
         return math.inf
-    scale = _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
-    return math.inf if 0 < abs(scale * c.velocity_gradient) < _SMALLEST_GAIN else scale
+    multiple = _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
+    return math.inf if 0 < abs(multiple * c.velocity_gradient) < _SMALLEST_GAIN else multiple
 
 
-def nesterov_step(coefficients: StepCoefficients, scale: float) -> NesterovStep:
-    """The step as one of SGD with Nesterov momentum, for a buffer b = ``scale`` · m.
+def nesterov_step(coefficients: StepCoefficients, multiple: float) -> NesterovStep:
+    """The step as one of SGD with Nesterov momentum, for a buffer b = ``multiple`` · m.
 
     Args:
         coefficients: Python numbers, from `indian_core.dynamics.post_form`; those of a step that is not the first.
-        scale: c, of the sign of `nesterov_scale`, which is finite.
+        multiple: c, of the sign of `nesterov_multiple`, which is finite.
 
     Example:
         >>> from indian_core.dynamics import post_form
         >>> step = post_form(0.5, alpha=1.0, beta=0.75)
-        >>> nesterov_step(step, scale=nesterov_scale(step)).momentum  # ρ
+        >>> nesterov_step(step, multiple=nesterov_multiple(step)).momentum  # ρ
         0.5
     """
     c = coefficients
-    next_scale = math.copysign(math.sqrt(scale * nesterov_scale(c)), scale)
-    dampening = 1 - next_scale * c.velocity_gradient
-    # For small γ that was rounded coarsely. A scale that fits it leaves the error to the gradient's share of θ⁺, where
-    # it does not add up.
+    next_multiple = math.copysign(math.sqrt(multiple * nesterov_multiple(c)), multiple)
+    dampening = 1 - next_multiple * c.velocity_gradient
+    # For small γ that was rounded coarsely. A multiple that fits it leaves the error to the gradient's share of θ⁺,
+    # where it does not add up.
     if c.velocity_gradient != 0:
-        next_scale = (1 - dampening) / c.velocity_gradient
-    momentum = c.velocity_velocity * (next_scale / scale)
+        next_multiple = (1 - dampening) / c.velocity_gradient
+    momentum = c.velocity_velocity * (next_multiple / multiple)
     theta_factor = _theta_factor(c)
     return NesterovStep(
         theta_factor=theta_factor,
-        learning_rate=-c.theta_next_velocity / (momentum * next_scale),
+        learning_rate=-c.theta_next_velocity / (momentum * next_multiple),
         momentum=momentum,
         dampening=dampening,
         weight_decay=_gradient_decay(c) / theta_factor,
-        scale=next_scale,
+        multiple=next_multiple,
     )
 
 

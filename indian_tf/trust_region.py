@@ -198,13 +198,13 @@ class TrustRegion(keras.optimizers.Optimizer):
         accumulators = [self._accumulators[index_of(self, v)].value for v in variables if self._accumulators]
         values, settings = [variable.value for variable in variables], self.settings
         local = differentiate(loss_fn, values, settings.curvature)
-        accumulator, diagonal = self._ellipsoid(local.gradient, values, accumulators)
+        accumulator, scale = self._ellipsoid(local.gradient, values, accumulators)
         radius = tf.convert_to_tensor(self.radius.value)
         # A loss in float64 of parameters in float32 is known to the precision of these.
         eps = max(eps_of(local.loss), eps_of(radius))
         limits = (settings.tolerance, settings.max_iterations)
         problem = Problem(local.gradient, local.product, radius, local.loss, eps, *limits)
-        solution = solve(problem, TensorFlowSpace(diagonal), settings.subproblem)
+        solution = solve(problem, TensorFlowSpace(scale), settings.subproblem)
         counts = {
             name: tf.cast(getattr(solution, name), tf.int32) for name in ("iterations", "termination", "products")
         }

@@ -46,9 +46,9 @@ class INDIAN(SavedOptimizer):
     ``state_dict()`` has for each parameter ``velocity`` and, in a norm, ``accumulator``, both of the parameter's shape,
     and ``step``, the number of steps it has taken, a tensor. It is a snapshot: it shares no tensor with the optimizer,
     and neither does an optimizer that loads it. ``state`` has the same entries, with one exception: with ``fused`` it
-    has ``scaled_velocity``, a multiple of the velocity, and the factor ``scale``, and ``velocity`` is None; the method
-    `velocity` divides one by the other. Reading the state changes nothing. A dictionary of ``state`` keeps its keys; if
-    a flag changes the form of the state, the next step puts a new dictionary into ``state``.
+    has ``scaled_velocity``, a multiple of the velocity, and the factor ``multiple``, and ``velocity`` is None; the
+    method `velocity` divides one by the other. Reading the state changes nothing. A dictionary of ``state`` keeps its
+    keys; if a flag changes the form of the state, the next step puts a new dictionary into ``state``.
 
     Args:
         params: Parameters or parameter groups, real or complex, of any floating dtype.

@@ -18,7 +18,7 @@ class NumPySpace(PythonLoops):
     """Arrays of one dimension in an ellipsoid; see `indian_core.trust_region.space.VectorSpace`.
 
     Args:
-        diagonal: A, positive, of the vectors' shape and dtype.
+        scale: A, positive, of the vectors' shape and dtype.
 
     Example:
         >>> from indian_core.trust_region.problem import Problem
@@ -32,9 +32,9 @@ class NumPySpace(PythonLoops):
 
     xp = numpy
 
-    def __init__(self, diagonal: FloatArray) -> None:
-        self._diagonal = diagonal
-        self.eps = float(numpy.finfo(diagonal.dtype).eps)
+    def __init__(self, scale: FloatArray) -> None:
+        self._scale = scale
+        self.eps = float(numpy.finfo(scale.dtype).eps)
 
     def copy(self, x: FloatArray) -> FloatArray:
         """x."""
@@ -56,11 +56,11 @@ class NumPySpace(PythonLoops):
 
     def apply_scale(self, x: FloatArray) -> FloatArray:
         """Ax."""
-        return self._diagonal * x
+        return self._scale * x
 
     def precondition(self, x: FloatArray) -> FloatArray:
         """A⁻¹x."""
-        return numpy.asarray(preconditioned(x, self._diagonal))
+        return numpy.asarray(preconditioned(x, self._scale))
 
     def dots(self, *pairs: tuple[FloatArray, FloatArray]) -> list[Any]:
         """xᵀy of each pair."""
@@ -68,4 +68,4 @@ class NumPySpace(PythonLoops):
 
     def probe(self, like: FloatArray) -> FloatArray:
         """The probe of a space of so many dimensions."""
-        return numpy.asarray(probe(numpy.arange(like.size)).astype(like.dtype) / numpy.sqrt(self._diagonal))
+        return numpy.asarray(probe(numpy.arange(like.size)).astype(like.dtype) / numpy.sqrt(self._scale))

@@ -58,47 +58,45 @@ class Trajectory(NamedTuple):
 
 
 def solve(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
+    gradient: FloatArray, product: Product, scale: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
     """The step that minimizes the model in the ellipsoid, by the solver of the settings.
 
     Args:
         gradient: g, a vector.
         product: v ↦ Bv.
-        diagonal: A, of g's shape.
+        scale: A, of g's shape.
         radius: Δ.
         loss: L(w), for its rounding error.
         settings: As from `check`.
     """
     if settings.curvature == "none":
-        length = model.first_order_length(norms.dual_norm(gradient, diagonal), radius)
-        return _measured(-length * norms.preconditioned(gradient, diagonal), gradient, None, diagonal, radius)
-    return _SOLVERS[settings.subproblem](gradient, product, diagonal, radius, loss, settings)
+        length = model.first_order_length(norms.dual_norm(gradient, scale), radius)
+        return _measured(-length * norms.preconditioned(gradient, scale), gradient, None, scale, radius)
+    return _SOLVERS[settings.subproblem](gradient, product, scale, radius, loss, settings)
 
 
 def _steihaug(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
+    gradient: FloatArray, product: Product, scale: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
     eps = np.finfo(gradient.dtype).eps
     step, residual = np.zeros_like(gradient), gradient
-    direction = -norms.preconditioned(gradient, diagonal)
-    state = steihaug.start(norms.dual_norm(gradient, diagonal) ** 2, tolerance=settings.tolerance, eps=eps)
+    direction = -norms.preconditioned(gradient, scale)
+    state = steihaug.start(norms.dual_norm(gradient, scale) ** 2, tolerance=settings.tolerance, eps=eps)
     while state.termination == Termination.RUNNING:
         image = product(direction)
         state, length = steihaug.step_length(
             state,
             norms.inner_product(direction, image),
-            norms.inner_product(step, direction, diagonal),
-            norms.inner_product(direction, direction, diagonal),
+            norms.inner_product(step, direction, scale),
+            norms.inner_product(direction, direction, scale),
             radius,
         )
         step = step + length * direction
         residual = residual + length * image
-        state, momentum = steihaug.next_direction(
-            state, norms.dual_norm(residual, diagonal) ** 2, settings.max_iterations
-        )
-        direction = momentum * direction - norms.preconditioned(residual, diagonal)
-    found = _measured(step, gradient, residual - gradient, diagonal, radius)
+        state, momentum = steihaug.next_direction(state, norms.dual_norm(residual, scale) ** 2, settings.max_iterations)
+        direction = momentum * direction - norms.preconditioned(residual, scale)
+    found = _measured(step, gradient, residual - gradient, scale, radius)
     return found._replace(
         iterations=int(state.iterations),
         termination=Termination(int(state.termination)),
@@ -108,7 +106,7 @@ def _steihaug(
 
 
 def _lanczos(
-    gradient: FloatArray, product: Product, diagonal: FloatArray, radius: float, loss: float, settings: Settings
+    gradient: FloatArray, product: Product, scale: FloatArray, radius: float, loss: float, settings: Settings
 ) -> Step:
     eps = np.finfo(gradient.dtype).eps
 
@@ -118,19 +116,19 @@ def _lanczos(
         )
         before, vector, coupling = np.zeros_like(start), start, 0.0
         while state.termination == Termination.RUNNING:
-            rest = norms.preconditioned(product(vector), diagonal) - coupling * before
-            entry = norms.inner_product(rest, vector, diagonal)
+            rest = norms.preconditioned(product(vector), scale) - coupling * before
+            entry = norms.inner_product(rest, vector, scale)
             rest = rest - entry * vector
-            coupling = norms.norm(rest, diagonal)
+            coupling = norms.norm(rest, scale)
             state = lanczos.extend(state, entry, coupling, radius, tolerance=settings.tolerance, eps=eps)
             before, vector = vector, lanczos.normalized(coupling) * rest
         return state
 
-    gradient_norm = norms.dual_norm(gradient, diagonal)
-    start = lanczos.normalized(gradient_norm) * norms.preconditioned(gradient, diagonal)
+    gradient_norm = norms.dual_norm(gradient, scale)
+    start = lanczos.normalized(gradient_norm) * norms.preconditioned(gradient, scale)
     first = run(start, gradient_norm, gradient_norm != 0)
-    probe = index_probe(np.arange(gradient.size)).astype(gradient.dtype) / np.sqrt(diagonal)
-    probe = lanczos.normalized(norms.norm(probe, diagonal)) * probe
+    probe = index_probe(np.arange(gradient.size)).astype(gradient.dtype) / np.sqrt(scale)
+    probe = lanczos.normalized(norms.norm(probe, scale)) * probe
     second = run(probe, 0 * gradient_norm, lanczos.needs_probe(first, loss, eps=eps))
     state, escaped = lanczos.choose(first, second)
     coefficients = lanczos.small_solution(state, radius, eps=eps).coefficients
@@ -140,9 +138,9 @@ def _lanczos(
         step = step + coefficients[j] * vector
         if j + 1 < state.iterations:
             coupling = state.off_diagonal[j - 1] if j > 0 else 0.0
-            rest = norms.preconditioned(product(vector), diagonal) - coupling * before - state.diagonal[j] * vector
+            rest = norms.preconditioned(product(vector), scale) - coupling * before - state.diagonal[j] * vector
             before, vector = vector, lanczos.normalized(state.off_diagonal[j]) * rest
-    found = _measured(step, gradient, product(step) if state.iterations > 0 else None, diagonal, radius)
+    found = _measured(step, gradient, product(step) if state.iterations > 0 else None, scale, radius)
     return found._replace(
         iterations=int(first.iterations + second.iterations),
         termination=Termination(int(state.termination)),
@@ -152,12 +150,12 @@ def _lanczos(
 
 
 def _measured(
-    step: FloatArray, gradient: FloatArray, image: FloatArray | None, diagonal: FloatArray, radius: float
+    step: FloatArray, gradient: FloatArray, image: FloatArray | None, scale: FloatArray, radius: float
 ) -> Step:
     """The step, brought into the ellipsoid, and its decrease; ``image`` is Bs, None for no curvature."""
     slope = norms.inner_product(gradient, step)
     curvature = norms.inner_product(step, image) if image is not None else 0 * slope
-    multiple = model.admissible_multiple(norms.norm(step, diagonal), slope, radius, eps=np.finfo(step.dtype).eps)
+    multiple = model.admissible_multiple(norms.norm(step, scale), slope, radius, eps=np.finfo(step.dtype).eps)
     return Step(
         step=multiple * step,
         model_decrease=model.model_decrease(multiple * slope, multiple * multiple * curvature),
@@ -212,8 +210,8 @@ def minimize(
             break
         coefficients = norms.norm_coefficients(checked.norm, count + 1, checked.norm_decay, checked.norm_epsilon)
         grown = norms.accumulate(accumulator, gradient, coefficients)
-        diagonal = norms.scale(grown, coefficients) * np.ones_like(theta)
-        found = solve(gradient, functools.partial(hessp, theta), diagonal, radius, loss, checked)
+        scale = norms.scale(grown, coefficients) * np.ones_like(theta)
+        found = solve(gradient, functools.partial(hessp, theta), scale, radius, loss, checked)
         trial_loss = fun(theta + found.step)
         verdict = judge(
             loss, trial_loss, found.model_decrease, radius, found.termination, checked, eps=np.finfo(theta.dtype).eps
@@ -234,8 +232,8 @@ def minimize(
                 iterations=found.iterations,
                 termination=found.termination,
                 negative_curvature=found.negative_curvature,
-                gradient_norm=norms.dual_norm(gradient, diagonal),
-                step_norm=norms.norm(found.step, diagonal),
+                gradient_norm=norms.dual_norm(gradient, scale),
+                step_norm=norms.norm(found.step, scale),
                 backpropagations=spent,
             )
         )

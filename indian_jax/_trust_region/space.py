@@ -21,15 +21,15 @@ class TreeSpace:
     """Trees like the parameters in an ellipsoid; see `indian_core.trust_region.space.VectorSpace`.
 
     Args:
-        diagonal: A, a tree like the parameters; of the number 1 for the Euclidean norm.
+        scale: A, a tree like the parameters; of the number 1 for the Euclidean norm.
         dtype: Of the scalars.
         eps: Of the least precise leaf.
     """
 
     xp = jnp
 
-    def __init__(self, diagonal: optax.Params, dtype: Any, eps: float) -> None:
-        self._diagonal = diagonal
+    def __init__(self, scale: optax.Params, dtype: Any, eps: float) -> None:
+        self._scale = scale
         self._dtype = dtype
         self.eps = eps
 
@@ -55,11 +55,11 @@ class TreeSpace:
 
     def apply_scale(self, x: optax.Params) -> optax.Params:
         """Ax."""
-        return jax.tree.map(lambda a, d: a * d, x, self._diagonal)
+        return jax.tree.map(lambda a, d: a * d, x, self._scale)
 
     def precondition(self, x: optax.Params) -> optax.Params:
         """A⁻¹x."""
-        return jax.tree.map(norms.preconditioned, x, self._diagonal)
+        return jax.tree.map(norms.preconditioned, x, self._scale)
 
     def dots(self, *pairs: tuple[optax.Params, optax.Params]) -> list[jax.Array]:
         """xᵀy of each pair."""
@@ -72,10 +72,10 @@ class TreeSpace:
     def probe(self, like: optax.Params) -> optax.Params:
         """The probe of a space of so many dimensions."""
         return jax.tree.map(
-            lambda index, leaf, diagonal: probe(index).astype(leaf.dtype) / jnp.sqrt(diagonal),
+            lambda index, leaf, scale: probe(index).astype(leaf.dtype) / jnp.sqrt(scale),
             _indices(like),
             like,
-            self._diagonal,
+            self._scale,
         )
 
     @staticmethod

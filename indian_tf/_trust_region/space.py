@@ -19,14 +19,14 @@ class TensorFlowSpace:
     """Tensors of one dimension in an ellipsoid; see `indian_core.trust_region.space.VectorSpace`.
 
     Args:
-        diagonal: A, positive, a vector of the dtype of all, or of one element for all.
+        scale: A, positive, a vector of the dtype of all, or of one element for all.
     """
 
     xp = ops
 
-    def __init__(self, diagonal: _Vector) -> None:
-        self._diagonal = diagonal
-        self.eps = eps_of(diagonal)
+    def __init__(self, scale: _Vector) -> None:
+        self._scale = scale
+        self.eps = eps_of(scale)
 
     @staticmethod
     def copy(x: _Vector) -> _Vector:
@@ -50,11 +50,11 @@ class TensorFlowSpace:
 
     def apply_scale(self, x: _Vector) -> _Vector:
         """Ax."""
-        return self._diagonal * x
+        return self._scale * x
 
     def precondition(self, x: _Vector) -> _Vector:
         """A⁻¹x."""
-        return preconditioned(x, self._diagonal)
+        return preconditioned(x, self._scale)
 
     @staticmethod
     def dots(*pairs: tuple[_Vector, _Vector]) -> list[Any]:
@@ -63,7 +63,7 @@ class TensorFlowSpace:
 
     def probe(self, like: _Vector) -> _Vector:
         """The probe of a space of so many dimensions."""
-        return tf.cast(probe(tf.range(tf.size(like))), like.dtype) / tf.sqrt(self._diagonal)
+        return tf.cast(probe(tf.range(tf.size(like))), like.dtype) / tf.sqrt(self._scale)
 
     @staticmethod
     def choose(condition: Any, yes: Callable[[], _Vector], no: Callable[[], _Vector]) -> _Vector:
@@ -72,7 +72,7 @@ class TensorFlowSpace:
 
     def loop(self, runs: Callable[..., Any], iterate: Callable[..., Any], carry: list[Any]) -> tuple[Any, ...]:
         """A `tf.while_loop`; the scalars keep the dtypes that they begin with."""
-        dtype = self._diagonal.dtype
+        dtype = self._scale.dtype
         begun = tf.nest.map_structure(lambda value: _tensor(value, dtype), tuple(carry))
 
         def body(*before: Any) -> Any:

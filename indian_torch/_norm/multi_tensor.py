@@ -20,9 +20,9 @@ def precondition(grads: list[Tensor], accumulators: list[Tensor], c: NormCoeffic
     if c.accumulator != 1:
         torch._foreach_mul_(accumulators, c.accumulator)
     torch._foreach_addcmul_(accumulators, grads, grads, c.square)
-    diagonal = flatten(accumulators).sqrt()
+    scale = flatten(accumulators).sqrt()
     if c.root != 1:
-        diagonal.mul_(c.root)
-    diagonal.add_(c.epsilon)
-    gradient = torch.div(flatten(grads), diagonal, out=diagonal)
+        scale.mul_(c.root)
+    scale.add_(c.epsilon)
+    gradient = torch.div(flatten(grads), scale, out=scale)
     return list(unflatten(gradient, grads))

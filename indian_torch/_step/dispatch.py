@@ -56,12 +56,12 @@ def prepare(gathered: Gathered) -> Ready:
         return Ready(gathered, [], False, None)
     # torch.compile sets capturable while it traces.
     if settings.differentiable or settings.capturable:
-        forms = [form_of(settings, param.device, param.dtype, scale=None) for param in params]
+        forms = [form_of(settings, param.device, param.dtype, multiple=None) for param in params]
         return Ready(gathered, _states_in_form(gathered, forms), True, None)
     assert coefficients is not None
     choices = {key: _supporting(settings, *key) for key in kinds}
     forms_by_kind = {
-        key: form_of(settings, *key, scale=implementations[0].velocity_scale(coefficients))
+        key: form_of(settings, *key, multiple=implementations[0].velocity_multiple(coefficients))
         for key, implementations in choices.items()
     }
     if buffers is not None and len(forms_by_kind) == 1 and all_conform(buffers, *forms_by_kind.values()):
@@ -100,10 +100,10 @@ def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None
     members = Members(params, grads, own, buffers, layout, _counts(settings, numbers))
     for kind, (batch, of_batch) in grouped(members, coefficients, choices).items():
         norm = norm_step(settings, kind.count)
-        next_scale = kind.implementation.update(batch, coefficients, norm, grad_scale)
-        if next_scale != kind.scale:
+        next_multiple = kind.implementation.update(batch, coefficients, norm, grad_scale)
+        if next_multiple != kind.multiple:
             for state in of_batch:
-                state["scale"] = next_scale
+                state["multiple"] = next_multiple
     advance_steps(own, buffers, numbers)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients
-from indian_core.scaled_velocity import NesterovStep, nesterov_scale, nesterov_step
+from indian_core.scaled_velocity import NesterovStep, nesterov_multiple, nesterov_step
 from indian_torch._compat import fused_sgd, without_modes
 from indian_torch._norm.dispatch import NormStep, directions, of_lists
 from indian_torch._step.coefficients import Coefficients
@@ -19,10 +19,10 @@ from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.dtypes import is_full_precision
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_scale"]
+__all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_multiple"]
 
-_LARGEST_SCALE = 2.0**16
-"""The largest scale, and the inverse of the smallest, so that nothing over- or underflows."""
+_LARGEST_MULTIPLE = 2.0**16
+"""The largest multiple, and the inverse of the smallest, so that nothing over- or underflows."""
 
 
 def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
@@ -42,12 +42,12 @@ def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bo
 
 def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     """Whether the step is one of SGD with Nesterov momentum, on a multiple of usual size."""
-    return not first and _usual_scale(coefficients.post) is not None
+    return not first and _usual_multiple(coefficients.post) is not None
 
 
-def velocity_scale(coefficients: Coefficients) -> float:
+def velocity_multiple(coefficients: Coefficients) -> float:
     """The multiple of the velocity to start with, which later steps leave as it is; 1 if they cannot."""
-    return _usual_scale(coefficients.post) or 1.0
+    return _usual_multiple(coefficients.post) or 1.0
 
 
 def fits(layout: Layout) -> bool:
@@ -63,10 +63,10 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
             torch._foreach_div_(batch.grads, grad_scale.item())
             grad_scale = None
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=True)
-    next_scale = batch.scale
+    next_multiple = batch.multiple
     for chunk in directions(batch.params, batch.grads, batch.velocities, batch.accumulators, precondition):
-        next_scale = step(*chunk, coefficients.post, batch.scale, grad_scale)
-    return next_scale
+        next_multiple = step(*chunk, coefficients.post, batch.multiple, grad_scale)
+    return next_multiple
 
 
 def step(
@@ -74,7 +74,7 @@ def step(
     gradients: list[Tensor],
     buffers: list[Tensor],
     coefficients: StepCoefficients,
-    scale: float,
+    multiple: float,
     grad_scale: Tensor | None,
 ) -> float:
     """Take one step in place.
@@ -82,39 +82,39 @@ def step(
     Args:
         params: θ, contiguous, of one dtype and on one device, as the others are.
         gradients: g; divided by ``grad_scale`` in place if that is given.
-        buffers: ``scale`` · m.
-        coefficients: In post form; `indian_core.scaled_velocity.nesterov_scale` of them is finite.
-        scale: Of the buffers.
+        buffers: ``multiple`` · m.
+        coefficients: In post form; `indian_core.scaled_velocity.nesterov_multiple` of them is finite.
+        multiple: Of the buffers.
         grad_scale: The factor that the gradients contain.
 
     Returns:
-        The scale of the new buffers.
+        The multiple of the new buffers.
     """
-    factor, nesterov = _nesterov_step(coefficients, scale)
+    factor, nesterov = _nesterov_step(coefficients, multiple)
     if factor != 1:
         torch._foreach_mul_(buffers, factor)
     if nesterov.theta_factor != 1:
         # Not a product: a factor so near to 1 would be rounded in the same way at every step.
         torch._foreach_add_(params, params, alpha=nesterov.theta_factor - 1)
     _nesterov_sgd(params, gradients, buffers, nesterov, grad_scale)
-    return nesterov.scale
+    return nesterov.multiple
 
 
 @functools.lru_cache(maxsize=64)
-def _usual_scale(coefficients: StepCoefficients) -> float | None:
+def _usual_multiple(coefficients: StepCoefficients) -> float | None:
     """c* of the step, if there is one of usual size."""
-    scale = nesterov_scale(coefficients)
-    return scale if 1 / _LARGEST_SCALE <= abs(scale) <= _LARGEST_SCALE else None
+    multiple = nesterov_multiple(coefficients)
+    return multiple if 1 / _LARGEST_MULTIPLE <= abs(multiple) <= _LARGEST_MULTIPLE else None
 
 
 @functools.lru_cache(maxsize=64)
-def _nesterov_step(coefficients: StepCoefficients, scale: float) -> tuple[float, NesterovStep]:
+def _nesterov_step(coefficients: StepCoefficients, multiple: float) -> tuple[float, NesterovStep]:
     """What to multiply the buffers by before the step, mostly 1, and the step."""
-    preferred = nesterov_scale(coefficients)
-    if 1e-6 < scale / preferred < 1e6:
-        return 1.0, nesterov_step(coefficients, scale)
+    preferred = nesterov_multiple(coefficients)
+    if 1e-6 < multiple / preferred < 1e6:
+        return 1.0, nesterov_step(coefficients, multiple)
     # The sign is wrong, or the buffers would take many steps to come near.
-    return preferred / scale, nesterov_step(coefficients, preferred)
+    return preferred / multiple, nesterov_step(coefficients, preferred)
 
 
 def _nesterov_sgd(
@@ -141,7 +141,7 @@ def is_right(device: torch.device, dtype: torch.dtype) -> bool:
     if dtype.itemsize < 2 or not dtype.is_floating_point:
         return False
     # All numbers are exact in every dtype.
-    step = NesterovStep(1.0, learning_rate=0.25, momentum=0.5, dampening=0.5, weight_decay=0.0, scale=1.0)
+    step = NesterovStep(1.0, learning_rate=0.25, momentum=0.5, dampening=0.5, weight_decay=0.0, multiple=1.0)
     # The answer is kept, so the step that asks first must not decide it by being a fake or a logged one.
     with without_modes():
         try:

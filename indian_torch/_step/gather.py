@@ -156,7 +156,7 @@ def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, 
         raise RuntimeError(f"{place} must be a tensor that a step can change, got one {forbids}")
     tensors = {"gradient": grad}
     if state:
-        name = "scaled_velocity" if "scale" in state else "velocity"
+        name = "scaled_velocity" if "multiple" in state else "velocity"
         tensors[name] = state.get(name)  # type: ignore[assignment]
         if settings.norm is not None:
             tensors["accumulator"] = state.get("accumulator")  # type: ignore[assignment]
@@ -191,7 +191,8 @@ def _in_supported_dtypes(params: list[Tensor], grads: list[Tensor], place: str) 
             if grad.is_complex() and not param.is_complex():
                 raise ValueError(f"gradients of real parameters must be real, got one of {grad.dtype} in {place}")
         grads = [g if p.is_complex() == g.is_complex() else g.to(p.dtype) for p, g in zip(params, grads, strict=True)]
-    if any([grad.is_conj() for grad in grads]):  # noqa: C419
+    has_complex = any([dtype.is_complex for dtype in grad_dtypes])  # noqa: C419
+    if has_complex and not torch.compiler.is_compiling() and any([grad.is_conj() for grad in grads]):  # noqa: C419
         # A view of the real and imaginary parts, as a step in a norm takes, needs the numbers themselves.
         grads = [grad.resolve_conj() for grad in grads]
     return grads, kinds

@@ -27,14 +27,14 @@ class Kind:
     Attributes:
         implementation: What takes their step.
         count: The number of their step; 2 for all later steps if the number makes no difference.
-        scale: The multiple of the velocity that their states hold; 1 for the velocity itself.
+        multiple: The multiple of the velocity that their states hold; 1 for the velocity itself.
         device: Of all tensors.
         dtype: Of the parameters.
     """
 
     implementation: Implementation
     count: int
-    scale: float
+    multiple: float
     device: torch.device
     dtype: torch.dtype
 
@@ -75,9 +75,9 @@ def _single_batch(
 ) -> dict[Kind, tuple[Batch, list[State]]] | None:
     """All parameters in one batch, found without a look at each, if the best implementation fits them all."""
     params, grads, states, buffers, layout, counts = members
-    count, scale = counts[0], states[0].get("scale", 1.0)
-    scales = [state.get("scale", 1.0) for state in states]
-    if len(choices) > 1 or counts.count(count) != len(counts) or scales.count(scale) != len(scales):
+    count, multiple = counts[0], states[0].get("multiple", 1.0)
+    multiples = [state.get("multiple", 1.0) for state in states]
+    if len(choices) > 1 or counts.count(count) != len(counts) or multiples.count(multiple) != len(multiples):
         return None
     (((device, dtype), implementations),) = choices.items()
     lists = [params, grads, *lists_of(buffers)]
@@ -88,7 +88,7 @@ def _single_batch(
     implementation = _able(implementations, coefficients, count)[0]
     if not implementation.fits(layout):
         return None
-    kind = Kind(implementation, count, scale, device, dtype)
+    kind = Kind(implementation, count, multiple, device, dtype)
     return {kind: (_batch(lists, kind), states)}
 
 
@@ -107,7 +107,7 @@ def _batches_by_kind(
         layout = layout_of(*([tensor] for tensor in tensors))
         able = _able(choices[device, dtype], coefficients, count)
         implementation = next(each for each in able if each.fits(layout))
-        kind = Kind(implementation, count, state.get("scale", 1.0), device, tensors[0].dtype)
+        kind = Kind(implementation, count, state.get("multiple", 1.0), device, tensors[0].dtype)
         of_kind, states_of_kind = found.setdefault(kind, ([[] for _ in tensors], []))
         for tensors_so_far, tensor in zip(of_kind, tensors, strict=True):
             tensors_so_far.append(tensor)
@@ -122,4 +122,4 @@ def _able(implementations: tuple[Implementation, ...], coefficients: Coefficient
 
 def _batch(lists: list[list[Tensor]], kind: Kind) -> Batch:
     params, grads, velocities, *rest = lists
-    return Batch(params, grads, velocities, rest[0] if rest else None, kind.scale, is_first=kind.count == 1)
+    return Batch(params, grads, velocities, rest[0] if rest else None, kind.multiple, is_first=kind.count == 1)

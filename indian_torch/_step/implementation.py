@@ -19,9 +19,9 @@ class Batch(NamedTuple):
     Attributes:
         params: θ.
         grads: g.
-        velocities: ``scale`` · m.
+        velocities: ``multiple`` · m.
         accumulators: v of the norm; None without a norm.
-        scale: The multiple of the velocities; 1 for the velocities themselves.
+        multiple: The multiple of the velocities; 1 for the velocities themselves.
         is_first: Whether this is the first step of these parameters.
     """
 
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     grads: list[Tensor]
     velocities: list[Tensor]
     accumulators: list[Tensor] | None
-    scale: float
+    multiple: float
     is_first: bool
 
 
@@ -39,7 +39,7 @@ class Implementation(Protocol):
     def supports(self, settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
         """Whether flags and the device and dtype of a parameter allow it, whatever the numbers and the layout."""
 
-    def velocity_scale(self, coefficients: Coefficients) -> float | None:
+    def velocity_multiple(self, coefficients: Coefficients) -> float | None:
         """The multiple of the velocity that a state starts with; None if the state keeps the velocity itself."""
 
     def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
@@ -60,5 +60,5 @@ class Implementation(Protocol):
             grad_scale: The factor that the gradients contain; they are divided by it in place.
 
         Returns:
-            The scale of the new velocities.
+            The multiple of the new velocities.
         """

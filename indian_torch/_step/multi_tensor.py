@@ -14,7 +14,7 @@ from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.dtypes import is_full_precision
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
+__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_multiple"]
 
 
 def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
@@ -29,7 +29,7 @@ def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     return True
 
 
-def velocity_scale(coefficients: Coefficients) -> None:
+def velocity_multiple(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
@@ -45,9 +45,9 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     precondition = None
     if norm is not None and batch.accumulators is not None:
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=False)
-    c = of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.scale)
+    c = of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.multiple)
     step(batch.params, batch.grads, batch.velocities, batch.accumulators, c, precondition)
-    return batch.scale
+    return batch.multiple
 
 
 def step(

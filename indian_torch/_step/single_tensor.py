@@ -17,7 +17,7 @@ from indian_torch._tensors.chunks import chunks
 from indian_torch._tensors.dtypes import at_least_float32
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_scale"]
+__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_multiple"]
 
 
 def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
@@ -30,7 +30,7 @@ def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     return True
 
 
-def velocity_scale(coefficients: Coefficients) -> None:
+def velocity_multiple(coefficients: Coefficients) -> None:
     """None: it keeps the velocity itself."""
 
 
@@ -48,10 +48,10 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
         batch.grads,
         batch.velocities,
         batch.accumulators,
-        of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.scale),
+        of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.multiple),
         None if norm is None else norm.coefficients,
     )
-    return batch.scale
+    return batch.multiple
 
 
 def step(

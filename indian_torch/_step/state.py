@@ -2,7 +2,7 @@
 
 A state is a dictionary of ``step``, the number of steps taken, a tensor with no dimensions; ``velocity``, m; and in a
 norm ``accumulator``, v. An implementation may keep a multiple of the velocity, which makes a step cheaper. The state
-then has ``scaled_velocity``, c·m, and ``scale``, c, and its ``velocity`` is None: see `indian_core.scaled_velocity`.
+then has ``scaled_velocity``, c·m, and ``multiple``, c, and its ``velocity`` is None: see `indian_core.scaled_velocity`.
 That key stays, since distributed checkpoints look up a saved state by the keys of the state in memory.
 
 A dictionary keeps its keys and their meaning. A state of another form is a new dictionary of new tensors.
@@ -45,7 +45,7 @@ __all__ = [
 
 State: TypeAlias = dict[str, Any]
 
-SAVED_OTHERWISE: Final = frozenset({"velocity", "scaled_velocity", "scale"})
+SAVED_OTHERWISE: Final = frozenset({"velocity", "scaled_velocity", "multiple"})
 """The keys that the velocity may have in a state; a saved state has the first."""
 
 _HOST = torch.device("cpu")
@@ -56,14 +56,14 @@ class Form(NamedTuple):
 
     Attributes:
         is_scaled: Whether it is a multiple of the velocity.
-        scale: The multiple that a state starts with; 1 for the velocity itself.
+        multiple: The multiple that a state starts with; 1 for the velocity itself.
         velocity_dtype: Of the velocity or its multiple.
         accumulator_dtype: Of the accumulator; None without a norm.
         step_device: Where the count of steps is.
     """
 
     is_scaled: bool
-    scale: float
+    multiple: float
     velocity_dtype: torch.dtype
     accumulator_dtype: torch.dtype | None
     step_device: torch.device
@@ -74,17 +74,17 @@ def _velocity_key(form: Form) -> str:
     return "scaled_velocity" if form.is_scaled else "velocity"
 
 
-def form_of(settings: Settings, device: torch.device, dtype: torch.dtype, *, scale: float | None) -> Form:
+def form_of(settings: Settings, device: torch.device, dtype: torch.dtype, *, multiple: float | None) -> Form:
     """The form that the state of a parameter of this device and dtype is to have.
 
     Args:
         settings: Of the group.
         device: Of the parameter.
         dtype: Of the parameter.
-        scale: The multiple of the velocity to start with; None for the velocity itself.
+        multiple: The multiple of the velocity to start with; None for the velocity itself.
     """
-    is_scaled = scale is not None
-    return Form(is_scaled, scale or 1.0, *_buffer_dtypes(settings, dtype), _step_device(settings, device))
+    is_scaled = multiple is not None
+    return Form(is_scaled, multiple or 1.0, *_buffer_dtypes(settings, dtype), _step_device(settings, device))
 
 
 def _buffer_dtypes(settings: Settings, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype | None]:
@@ -136,12 +136,12 @@ def buffers_of(states: Sequence[State | None], *, has_norm: bool) -> Buffers | N
     if not all(states):
         return None
     own: Sequence[Any] = states
-    are_scaled = {"scale" in state for state in own}
+    are_scaled = {"multiple" in state for state in own}
     try:
         steps = [state["step"] for state in own]
         return Buffers(
             are_scaled.pop() if len(are_scaled) == 1 else None,
-            [state["scaled_velocity" if "scale" in state else "velocity"] for state in own],
+            [state["scaled_velocity" if "multiple" in state else "velocity"] for state in own],
             [state["accumulator"] for state in own] if has_norm else None,
             steps,
             # Up to PyTorch 2.8, the compiler would hold on to a count whose id it has traced.
@@ -211,7 +211,7 @@ def new_state(param: Tensor, form: Form) -> State:
 
     state: State = {"step": _step_tensor(0, form.step_device), _velocity_key(form): zeros(form.velocity_dtype)}
     if form.is_scaled:
-        state |= {"scale": form.scale, "velocity": None}
+        state |= {"multiple": form.multiple, "velocity": None}
     if form.accumulator_dtype is not None:
         state["accumulator"] = zeros(form.accumulator_dtype)
     return state
@@ -224,9 +224,9 @@ def in_form(state: State, form: Form) -> State:
     found = saved(state)
     found["step"] = found["step"].to(form.step_device)
     velocity = found.pop("velocity").to(form.velocity_dtype)
-    found[_velocity_key(form)] = velocity.mul_(form.scale) if form.is_scaled else velocity
+    found[_velocity_key(form)] = velocity.mul_(form.multiple) if form.is_scaled else velocity
     if form.is_scaled:
-        found |= {"scale": form.scale, "velocity": None}
+        found |= {"multiple": form.multiple, "velocity": None}
     if form.accumulator_dtype is not None:
         found["accumulator"] = found["accumulator"].to(form.accumulator_dtype)
     return found
@@ -234,8 +234,8 @@ def in_form(state: State, form: Form) -> State:
 
 def velocity_of(state: State) -> Tensor:
     """The velocity, a new tensor."""
-    if "scale" in state:
-        return (state["scaled_velocity"] / state["scale"]).detach()
+    if "multiple" in state:
+        return (state["scaled_velocity"] / state["multiple"]).detach()
     return state["velocity"].detach().clone()
 
 

@@ -19,14 +19,14 @@ class TorchSpace(PythonLoops):
     """Tensors of one dimension in an ellipsoid; see `indian_core.trust_region.space.VectorSpace`.
 
     Args:
-        diagonal: A, positive, a vector of the dtype and device of all, or of one element for all.
+        scale: A, positive, a vector of the dtype and device of all, or of one element for all.
     """
 
     xp = numpy
 
-    def __init__(self, diagonal: Tensor) -> None:
-        self._diagonal = diagonal
-        self.eps = torch.finfo(diagonal.dtype).eps
+    def __init__(self, scale: Tensor) -> None:
+        self._scale = scale
+        self.eps = torch.finfo(scale.dtype).eps
 
     def copy(self, x: Tensor) -> Tensor:
         """x."""
@@ -46,11 +46,11 @@ class TorchSpace(PythonLoops):
 
     def apply_scale(self, x: Tensor) -> Tensor:
         """Ax."""
-        return self._diagonal * x
+        return self._scale * x
 
     def precondition(self, x: Tensor) -> Tensor:
         """A⁻¹x."""
-        return preconditioned(x, self._diagonal)
+        return preconditioned(x, self._scale)
 
     def dots(self, *pairs: tuple[Tensor, Tensor]) -> list[float]:
         """xᵀy of each pair."""
@@ -59,7 +59,7 @@ class TorchSpace(PythonLoops):
     def probe(self, like: Tensor) -> Tensor:
         """The probe of a space of so many dimensions."""
         index = torch.arange(like.numel(), device=like.device)
-        return probe(index).to(like.dtype) / torch.sqrt(self._diagonal)
+        return probe(index).to(like.dtype) / torch.sqrt(self._scale)
 
 
 def numbers(*scalars: Tensor) -> list[float]:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from indian_core.dynamics import post_form
-from indian_core.scaled_velocity import nesterov_scale
+from indian_core.scaled_velocity import nesterov_multiple
 from indian_torch import INDIAN
 from indian_torch._step import fused
 
@@ -112,7 +112,7 @@ def test_kernel_is_asked_with_real_numbers_even_among_fake_tensors() -> None:
 def test_kernel_is_one_call_on_the_device_without_waiting(scaled: bool) -> None:
     """With gradients scaled by a number that stays on the device."""
     coefficients = post_form(0.05, 0.5, 0.2)
-    scale = nesterov_scale(coefficients)
+    scale = nesterov_multiple(coefficients)
     with FakeTensorMode():
         params, grads, buffers = ([torch.empty(3, 4, device="cuda"), torch.empty(2, device="cuda")] for _ in range(3))
         grad_scale = torch.empty((), device="cuda") if scaled else None

@@ -63,7 +63,7 @@ def test_a_parameter_that_cannot_be_written_to(
 def test_a_state_that_cannot_be_written_to(implementation: dict[str, Any], unwritable: Any, name: str) -> None:
     optimizer = start(implementation | RMSPROP, *SHAPES)
     state = optimizer.state[parameters(optimizer)[2]]
-    name = "scaled_velocity" if name == "velocity" and "scale" in state else name
+    name = "scaled_velocity" if name == "velocity" and "multiple" in state else name
     make, message = unwritable
     state[name] = make(state[name])
     assert_refused(optimizer, optimizer.step, f"parameter 1 of group 1 .*{name} {message}")

@@ -138,7 +138,7 @@ def test_kept_dictionary_is_live(implementation: dict[str, Any], norm: dict[str,
         assert optimizer.state[param] is state
         assert isinstance(state["step"], Tensor)
         assert state["step"] == 5
-        velocity = state["scaled_velocity"] / state["scale"] if "scale" in state else state["velocity"]
+        velocity = state["scaled_velocity"] / state["multiple"] if "multiple" in state else state["velocity"]
         assert_equal(velocity.detach(), optimizer.velocity(param))
 
 

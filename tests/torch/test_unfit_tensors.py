@@ -35,7 +35,7 @@ def test_a_parameter_whose_shape_has_changed(
 def test_a_state_of_another_shape(implementation: dict[str, Any], norm: dict[str, Any], name: str) -> None:
     optimizer = start(implementation | norm, (4,), (2,), (3, 2))
     state = optimizer.state[parameters(optimizer)[1]]
-    name = "scaled_velocity" if name == "velocity" and "scale" in state else name
+    name = "scaled_velocity" if name == "velocity" and "multiple" in state else name
     if name not in state:
         pytest.skip("without a norm there is no accumulator")
     for other in (torch.ones(200), torch.ones(1), None):
@@ -53,7 +53,7 @@ def test_a_state_on_another_device(implementation: dict[str, Any], norm: dict[st
     """As after `Module.to` where the optimizer was made before."""
     optimizer = start(implementation | norm, (4,), (2,), (3, 2), (5,))
     state = optimizer.state[parameters(optimizer)[1 + position]]
-    name = "scaled_velocity" if "scale" in state else "velocity"
+    name = "scaled_velocity" if "multiple" in state else "velocity"
     state[name] = state[name].to("meta")
     before = contents(optimizer)
     message = f"parameter {position} of group 1 .*{name} on device meta beside one on cpu"
@@ -78,6 +78,22 @@ def test_parameters_in_another_order_are_refused_at_loading(
     message = r"parameter 0 of group 0, of shape \(20,\), (velocity|accumulator) of shape \(20, 10\)"
     assert_refused(other, lambda: other.load_state_dict(saved.state_dict()), message)
     train(other)
+
+
+@each_norm
+def test_complex_gradients_that_are_conjugate_views(implementation: dict[str, Any], norm: dict[str, Any]) -> None:
+    """As autograd makes them of a conjugate; a view of real and imaginary part needs the numbers."""
+    if implementation.get("fused"):
+        pytest.skip("the fused kernel takes no complex parameters")
+    params = [torch.ones(3, dtype=torch.complex64) for _ in range(2)]
+    gradient = torch.full((3,), 0.5 - 0.25j, dtype=torch.complex64)
+    for param, own in zip(params, (gradient, gradient.conj().clone().conj()), strict=True):
+        optimizer = INDIAN([param], lr=0.05, **implementation, **norm)
+        for _ in range(3):
+            param.grad = own
+            optimizer.step()
+    assert own.is_conj()
+    torch.testing.assert_close(*params)
 
 
 def test_the_trust_region_looks_at_shapes_before_it_calls_the_closure() -> None:
