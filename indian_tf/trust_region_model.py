@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from indian_core.trust_region.curvatures import CURVATURES
 from indian_tf._compat import (
     Functional,
     are_functional_arguments,
@@ -96,7 +97,7 @@ class TrustRegionModel(keras.Model):
             y_pred = self(x, training=True)
             loss = loss_of_model(self, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
             evaluations.append((loss, y_pred))
-            return (loss, y_pred) if self.optimizer.settings.curvature == "gauss_newton" else loss
+            return (loss, y_pred) if CURVATURES[self.optimizer.settings.curvature].needs_output else loss
 
         report = self.optimizer.minimize(loss_fn, self.trainable_variables)
         loss, y_pred = evaluations[0]

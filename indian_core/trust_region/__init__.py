@@ -10,6 +10,7 @@ and the radius Δ follows the ratio. Source: Kohler, Adolphs, Lucchi, "Adaptive 
 Newton methods" (2019).
 
 - `indian_core.trust_region.settings`: names, defaults, ranges and error messages;
+- `indian_core.trust_region.curvatures`: the curvatures by name, and what each needs;
 - `indian_core.trust_region.problem`: the subproblem of a step, and its solution;
 - `indian_core.trust_region.subproblem`: the solvers by name;
 - `indian_core.trust_region.steihaug`: the step by preconditioned conjugate gradients;

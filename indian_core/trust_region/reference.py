@@ -14,6 +14,7 @@ import numpy.typing as npt
 from indian_core import norms
 from indian_core.hyperparameters import check_whole_number
 from indian_core.trust_region import lanczos, model, steihaug
+from indian_core.trust_region.curvatures import CURVATURES
 from indian_core.trust_region.probe import probe as index_probe
 from indian_core.trust_region.radius import judge
 from indian_core.trust_region.report import Report, Termination
@@ -70,7 +71,7 @@ def solve(
         loss: L(w), for its rounding error.
         settings: As from `check`.
     """
-    if settings.curvature == "none":
+    if not CURVATURES[settings.curvature].has_products:
         length = model.first_order_length(norms.dual_norm(gradient, scale), radius)
         return _measured(-length * norms.preconditioned(gradient, scale), gradient, None, scale, radius)
     return _SOLVERS[settings.subproblem](gradient, product, scale, radius, loss, settings)

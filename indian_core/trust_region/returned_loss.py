@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from indian_core.trust_region.curvatures import CURVATURES
+
 __all__ = ["returned_loss"]
 
 
@@ -12,22 +14,23 @@ def returned_loss(returned: Any, curvature: str, function: str, is_floating: Cal
 
     Args:
         returned: By the user's function.
-        curvature: ``"gauss_newton"``, for which it has to be a pair, or another.
+        curvature: A key of `indian_core.trust_region.curvatures.CURVATURES`, which says whether it must be a pair.
         function: Its name in the error messages.
         is_floating: Whether something is a tensor of a real floating dtype.
 
     Raises:
-        TypeError: There is no tensor of a floating dtype; or, for ``"gauss_newton"``, no pair of loss and output.
+        TypeError: There is no tensor of a floating dtype; or no pair of loss and output, where the curvature needs the
+            output.
         ValueError: The loss has more or fewer than one element.
 
     Example:
         >>> returned_loss((np.ones(1), np.zeros(3)), "gauss_newton", "closure", lambda x: isinstance(x, np.ndarray))
         array([1.])
     """
-    if curvature == "gauss_newton":
+    if CURVATURES[curvature].needs_output:
         if not (isinstance(returned, tuple) and len(returned) == 2):
             raise TypeError(
-                f"with curvature='gauss_newton', {function} must return the pair (loss, output) of the loss and the "
+                f"with curvature={curvature!r}, {function} must return the pair (loss, output) of the loss and the "
                 f"output of the network that it is a function of, got {type(returned).__name__}"
             )
         returned = returned[0]

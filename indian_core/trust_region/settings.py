@@ -11,10 +11,10 @@ from indian_core.hyperparameters import (
     check_whole_number,
 )
 from indian_core.norms import NORMS
+from indian_core.trust_region.curvatures import CURVATURES
 from indian_core.trust_region.subproblem import SUBPROBLEMS
 
 __all__ = [
-    "CURVATURES",
     "DEFAULTS",
     "RANGES",
     "Settings",
@@ -58,8 +58,6 @@ class Settings(NamedTuple):
 
 
 DEFAULTS: Final = Settings()
-
-CURVATURES: Final = ("hessian", "gauss_newton", "none")
 
 _EUCLIDEAN_SHRINK_FACTOR: Final = 1.5
 
@@ -111,7 +109,7 @@ def check(settings: Settings) -> Settings:
     """
     given = settings
     check_choice("norm", given.norm, NORMS, optional=True)
-    check_choice("curvature", given.curvature, CURVATURES)
+    check_choice("curvature", given.curvature, tuple(CURVATURES))
     check_choice("subproblem", given.subproblem, SUBPROBLEMS)
     if given.shrink_factor is None:
         given = given._replace(shrink_factor=default_shrink_factor(given.norm))

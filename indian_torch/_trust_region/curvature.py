@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import CheckpointFunction
 
+from indian_core.trust_region.curvatures import CURVATURES
 from indian_core.trust_region.returned_loss import returned_loss
 from indian_torch._compat import autograd_function_of
 from indian_torch._trust_region.flat_layout import FlatLayout
@@ -71,12 +72,12 @@ def differentiate(returned: Any, layout: FlatLayout, curvature: str) -> LocalMod
     """
     loss = loss_of(returned, curvature)
     _refuse_reentrant_checkpoints(loss)
-    gradients = _gradients(loss, layout.params, create_graph=curvature == "hessian")
+    gradients = _gradients(loss, layout.params, create_graph=CURVATURES[curvature].differentiates_gradient)
     if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
         raise RuntimeError("TrustRegion does not support sparse gradients")
     # As one vector it takes one vector to be differentiated along, and the graph of the parts holds none of them twice.
     gradient = layout.vector(gradients)
-    if curvature != "none":
+    if CURVATURES[curvature].has_products:
         _refuse_once_differentiable(loss)
     product = _PRODUCTS[curvature](loss, returned, gradient, layout)
     loss_eps = max(torch.finfo(dtype).eps for dtype in {loss.dtype, *(param.dtype for param in layout.params)})
