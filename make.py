@@ -267,7 +267,8 @@ COMMANDS = {"demo": demo, "test": test, "docs": docs, "matrix": matrix}
 
 def main(arguments: list[str]) -> int:
     """Run a command; returns the exit code."""
-    if not arguments or arguments[0] not in COMMANDS or arguments[1:] in (["-h"], ["--help"]):
+    wants_help = arguments[1:] in (["-h"], ["--help"])
+    if not arguments or arguments[0] not in COMMANDS or (wants_help and arguments[0] != "matrix"):
         say((__doc__ or "").rstrip())
         return 0 if {"-h", "--help"} & set(arguments) else 2
     try:

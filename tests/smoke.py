@@ -69,7 +69,7 @@ def indian_jax() -> None:
     import jax.numpy as jnp
     import optax
 
-    from indian_jax import indian, innaprop, phase, power_decay, trust_region
+    from indian_jax import damped_adamw, damped_sgd, indian, innaprop, phase, power_decay, trust_region
 
     def loss(params: jax.Array) -> jax.Array:
         return jnp.sum((params - MINIMUM) ** 2)
@@ -79,6 +79,8 @@ def indian_jax() -> None:
         "schedule": indian(power_decay(0.2, 0.1), 0.5, 0.2),
         "innaprop": innaprop(0.02),
         "adagrad": indian(0.2, norm="adagrad"),
+        "damped_sgd": damped_sgd(0.01, 0.9, damping=3.0),
+        "damped_adamw": damped_adamw(0.02, weight_decay=0.0),
         "inject_hyperparams": optax.inject_hyperparams(indian)(learning_rate=0.1, alpha=0.5, beta=0.2),
         "chain": optax.chain(optax.clip_by_global_norm(10.0), indian(0.1, 0.5, 0.2)),
     }.items():
