@@ -24,3 +24,4 @@ CURVATURES: Final = {
     "gauss_newton": Curvature(has_products=True, needs_output=True, differentiates_gradient=False),
     "none": Curvature(has_products=False, needs_output=False, differentiates_gradient=False),
 }
+"""The curvatures by name."""
