@@ -88,7 +88,7 @@ class TrustRegion(TrustRegionState):
         >>> from indian_torch import TrustRegion
         >>> model, x = torch.nn.Linear(4, 1), torch.ones(8, 4)
         >>> optimizer = TrustRegion(model.parameters(), radius=1.0)
-        >>> for _ in range(3):
+        >>> for _ in range(10):
         ...     loss = optimizer.step(lambda: (model(x) - 1).square().mean())
         >>> optimizer.report.termination.name, optimizer.report.loss < 1e-6
         ('CONVERGED', True)
