@@ -27,7 +27,7 @@ SLOW_PATHS = (
 )
 """Folders and files that a fast run leaves out."""
 
-FAST_CASES = 12
+FAST_CASES = 5
 """So many sets of parameters of one test a fast run takes at most."""
 
 LIMIT = 10.0
