@@ -19,6 +19,7 @@ from indian_core.dynamics import pre_form, velocity_step
 from indian_core.norms import accumulate, norm_coefficients, preconditioned, scale
 from indian_core.trust_region import reference
 from indian_jax import indian, innaprop, trust_region
+from tests.random_sequences import drive
 
 pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.slow]
 
@@ -211,24 +212,8 @@ ACTIONS = [World.step] * 4 + [
 ]
 
 
-def drive(make_world, actions, length):
-    """Random sequences; an error names the seed and the actions."""
-    for seed in range(SEQUENCES):
-        generator = np.random.default_rng(seed)
-        world, taken = make_world(generator), []
-        for _ in range(int(generator.integers(1, length + 1))):
-            action = actions[int(generator.integers(len(actions)))]
-            taken.append(action.__name__)
-            try:
-                action(world)
-                world.check()
-            except Exception as error:
-                error.add_note(f"seed {seed}: {', '.join(taken)}")
-                raise
-
-
 def test_errors_change_nothing_and_steps_follow_a_plain_loop():
-    drive(World, ACTIONS, length=6)
+    drive(World, ACTIONS, SEQUENCES, longest=6)
 
 
 # The trust region
@@ -368,4 +353,4 @@ REGION_ACTIONS = [Region.step] * 4 + [
 
 
 def test_errors_change_nothing_and_trust_regions_follow_the_reference():
-    drive(Region, REGION_ACTIONS, LONGEST)
+    drive(Region, REGION_ACTIONS, SEQUENCES, LONGEST)

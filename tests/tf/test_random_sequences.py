@@ -9,6 +9,7 @@ import pytest
 
 from indian_core.reference import PhaseForm
 from indian_tf import INDIAN, INNAprop
+from tests.random_sequences import drive
 
 pytestmark = [
     pytest.mark.usefixtures("float64"),
@@ -174,16 +175,4 @@ ACTIONS = [World.step] * 4 + [
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_change_nothing_and_steps_follow_the_phase_form(kind, tensor):
-    for seed in range(SEQUENCES):
-        generator = np.random.default_rng([seed, *map(ord, kind)])
-        world = World(kind, generator, tensor)
-        taken = []
-        for _ in range(int(generator.integers(1, 7))):
-            action = ACTIONS[int(generator.integers(len(ACTIONS)))]
-            taken.append(action.__name__)
-            try:
-                action(world)
-                world.check()
-            except Exception:
-                print(f"seed {seed}: {', '.join(taken)}")
-                raise
+    drive(lambda generator: World(kind, generator, tensor), ACTIONS, SEQUENCES, longest=6, key=[*map(ord, kind)])

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from indian_core.trust_region import reference
 from indian_tf import INDIAN, TrustRegion
+from tests.random_sequences import drive
 
 pytestmark = [pytest.mark.usefixtures("float64"), pytest.mark.slow]
 
@@ -141,15 +142,4 @@ ACTIONS = [World.step] * 4 + [
 
 
 def test_errors_change_nothing_and_steps_follow_the_reference():
-    for seed in range(SEQUENCES):
-        generator = np.random.default_rng(seed)
-        world, taken = World(generator), []
-        for _ in range(int(generator.integers(1, LONGEST + 1))):
-            action = ACTIONS[int(generator.integers(len(ACTIONS)))]
-            taken.append(action.__name__)
-            try:
-                action(world)
-                world.check()
-            except Exception as error:
-                error.add_note(f"seed {seed}: {', '.join(taken)}")
-                raise
+    drive(World, ACTIONS, SEQUENCES, LONGEST)
