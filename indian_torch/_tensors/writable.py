@@ -17,14 +17,14 @@ def are_writable(*lists: Sequence[Tensor]) -> bool:
     # Lists: up to PyTorch 2.8, torch.compile cannot trace a map.
     if not all([tensor.is_contiguous() for tensor in tensors]) and any([_shares_memory(t) for t in tensors]):  # noqa: C419
         return False
-    return _is_in_inference_mode() is not False or not any([tensor.is_inference() for tensor in tensors])  # noqa: C419
+    return _may_change_inference_tensors() or not any([tensor.is_inference() for tensor in tensors])  # noqa: C419
 
 
 def what_forbids_writing(tensor: Tensor) -> str | None:
     """Why a tensor cannot be changed in place, as a phrase for errors; None if it can."""
     if _shares_memory(tensor):
         return "whose elements share memory, as of Tensor.expand"
-    if _is_in_inference_mode() is False and tensor.is_inference():
+    if not _may_change_inference_tensors() and tensor.is_inference():
         return "created in inference mode, which cannot be changed outside it"
     return None
 
@@ -36,12 +36,14 @@ def first_reason(tensors: Iterable[Tensor]) -> str | None:
 
 def outside_inference_mode() -> AbstractContextManager[Any]:
     """Where new tensors can be changed later, in inference mode and outside of it."""
-    return torch.inference_mode(False) if _is_in_inference_mode() else nullcontext()
+    if torch.compiler.is_compiling():
+        return nullcontext()
+    return torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
 
 
-def _is_in_inference_mode() -> bool | None:
-    """None while torch.compile traces, which cannot ask."""
-    return None if torch.compiler.is_compiling() else torch.is_inference_mode_enabled()
+def _may_change_inference_tensors() -> bool:
+    """Whether inference mode is on; True while torch.compile traces, which cannot ask."""
+    return torch.compiler.is_compiling() or torch.is_inference_mode_enabled()
 
 
 def _shares_memory(tensor: Tensor) -> bool:
