@@ -13,7 +13,10 @@ from indian_core.schedules import Constant, Schedule
 from indian_tf import INDIAN, LogarithmicDecay, PowerDecay
 from tests.cross_framework.cases import Case, Recorder, Run
 
-Step = Callable[[list[Any]], None]
+Arrays = list[np.ndarray]
+
+Step = Callable[[list[Any]], Arrays]
+"""Takes a step with these gradients, and returns the values of all watched variables after it."""
 
 warnings.filterwarnings("ignore", "Gradients do not exist")
 
@@ -23,15 +26,16 @@ def run(case: Case, variant: str) -> Run:
     with floatx("float32" if case.dtype == "bfloat16" else case.dtype):
         variables = _variables(case)
         optimizers = _build(case, variables)
-        step = _stepper(optimizers, variables)
+        step = _stepper(optimizers, variables, _velocities(optimizers))
         recorder = Recorder(case)
+        thetas = case.start()
         for k in range(case.steps):
             if k == case.resumes_at:
                 optimizers = [_saved_and_loaded(optimizer) for optimizer in optimizers]
-                step = _stepper(optimizers, variables)
-            step(case.gradient([_array(v) for v in variables], k))
-            velocities = [velocity for optimizer in optimizers for velocity in optimizer._velocities]
-            recorder.record([_array(v) for v in variables], [_array(v) for v in velocities])
+                step = _stepper(optimizers, variables, _velocities(optimizers))
+            values = step(case.gradient(thetas, k))
+            thetas, velocities = values[: len(variables)], values[len(variables) :]
+            recorder.record(thetas, velocities)
         owners = optimizers if len(optimizers) == 2 else optimizers * 2
         recorder.check_last_phase(
             [_array(keras.ops.cast(o.phase(v), "float64")) for o, v in zip(owners, variables, strict=True)]
@@ -45,12 +49,12 @@ def run_momentum_sgd(case: Case, learning_rate: float, momentum: float, nesterov
         variables = _variables(case)
         optimizer = keras.optimizers.SGD(learning_rate, momentum, nesterov)
         optimizer.build(variables)
-        step = _stepper([optimizer], variables)
-        thetas = []
+        step = _stepper([optimizer], variables, [])
+        thetas, found = case.start(), []
         for k in range(case.steps):
-            step(case.gradient([_array(v) for v in variables], k))
-            thetas.append(np.concatenate([_array(v).ravel() for v in variables]))
-        return np.stack(thetas)
+            thetas = step(case.gradient(thetas, k))
+            found.append(np.concatenate([theta.ravel() for theta in thetas]))
+        return np.stack(found)
 
 
 @contextmanager
@@ -112,25 +116,49 @@ def _apply(optimizers: list[Any], gradients: list[Any], variables: list[keras.Va
             optimizer.apply_gradients(members)
 
 
-def _stepper(optimizers: list[Any], variables: list[keras.Variable]) -> Step:
+def _velocities(optimizers: list[INDIAN]) -> list[keras.Variable]:
+    return [velocity for optimizer in optimizers for velocity in optimizer._velocities]
+
+
+def _stepper(optimizers: list[Any], variables: list[keras.Variable], others: list[keras.Variable]) -> Step:
+    """A step that returns the new values of the variables that it trains and of others.
+
+    Args:
+        optimizers: One for all variables, or one for each.
+        variables: What they train.
+        others: Variables of the optimizers.
+    """
+    watched = [*variables, *others]
     match keras.config.backend():
         case "tensorflow":
-            import tensorflow as tf
-
-            # Traced once more when an array that joins late stops being None.
-            return tf.function(lambda gradients: _apply(optimizers, gradients, variables))
+            return _tensorflow_stepper(optimizers, variables, watched)
         case "jax":
-            return _jax_stepper(optimizers, variables)
+            return _jax_stepper(optimizers, variables, watched)
         case _:
-            import torch
-
-            torch.set_num_threads(1)
-            return lambda gradients: _apply(
-                optimizers, [None if g is None else keras.ops.convert_to_tensor(g) for g in gradients], variables
-            )
+            return _torch_stepper(optimizers, variables, watched)
 
 
-def _jax_stepper(optimizers: list[Any], variables: list[keras.Variable]) -> Step:
+def _tensorflow_stepper(optimizers: list[Any], variables: list[keras.Variable], watched: list[keras.Variable]) -> Step:
+    import tensorflow as tf
+
+    # Traced once more when an array that joins late stops being None.
+    @tf.function
+    def traced_step(gradients: list[Any]) -> Any:
+        _apply(optimizers, gradients, variables)
+        # As one tensor: to hand over each by itself would take longer than the step.
+        return tf.concat([tf.reshape(v.value, [-1]) for v in watched], 0)
+
+    shapes = [v.shape for v in watched]
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])[:-1]
+
+    def step(gradients: list[Any]) -> Arrays:
+        parts = np.split(traced_step(gradients).numpy(), ends)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    return step
+
+
+def _jax_stepper(optimizers: list[Any], variables: list[keras.Variable], watched: list[keras.Variable]) -> Step:
     import jax
 
     state = [v for optimizer in optimizers for v in optimizer.variables] + variables
@@ -142,9 +170,22 @@ def _jax_stepper(optimizers: list[Any], variables: list[keras.Variable]) -> Step
         updated = [scope.get_current_value(v) for v in state]
         return [value if new is None else new for new, value in zip(updated, values, strict=True)]
 
-    def step(gradients: list[Any]) -> None:
+    def step(gradients: list[Any]) -> Arrays:
         for variable, value in zip(state, pure_step([v.value for v in state], gradients), strict=True):
             variable.assign(value)
+        return [_array(v) for v in watched]
+
+    return step
+
+
+def _torch_stepper(optimizers: list[Any], variables: list[keras.Variable], watched: list[keras.Variable]) -> Step:
+    import torch
+
+    torch.set_num_threads(1)
+
+    def step(gradients: list[Any]) -> Arrays:
+        _apply(optimizers, [None if g is None else keras.ops.convert_to_tensor(g) for g in gradients], variables)
+        return [np.array(_array(v)) for v in watched]
 
     return step
 
