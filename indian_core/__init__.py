@@ -10,11 +10,13 @@
 - `indian_core.stability`: stable step sizes by curvature;
 - `indian_core.trust_region`: the ellipsoidal trust region;
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
+- `indian_core.adamw`: a start from AdamW's hyperparameters;
 - `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
 - `indian_core.proximal`: a move and a decay at once, for primitives that fuse them;
 - `indian_core.reference`: the plain NumPy loops that the adapters are tested against.
 """
 
+from indian_core.adamw import from_adamw
 from indian_core.dynamics import (
     StepCoefficients,
     initial_phase,
@@ -40,6 +42,7 @@ __all__ = [
     "StepCoefficients",
     "assumption_1",
     "check",
+    "from_adamw",
     "from_momentum_sgd",
     "initial_phase",
     "initial_velocity",

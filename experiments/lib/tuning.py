@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from indian_core import from_momentum_sgd
+from indian_core import from_adamw, from_momentum_sgd
 
 __all__ = [
     "SPACES",
@@ -148,9 +148,9 @@ def in_adam_terms(lr: float, momentum: float, ratio: float, norm_decay: float, w
         >>> in_adam_terms(0.001, 0.9, 1.9, 0.999, 0.01)["alpha"]
         10.0
     """
-    found = in_long_run_terms(lr, momentum, ratio)
-    found |= {"norm_decay": norm_decay, "weight_decay": weight_decay * lr / found["lr"]}
-    return {name: float(f"{value:.3g}") for name, value in found.items()}
+    found = from_adamw(lr, momentum, norm_decay, weight_decay=weight_decay, damping=ratio)
+    numbers = {"lr": found.learning_rate, "alpha": found.alpha, "beta": found.beta, "norm_decay": norm_decay}
+    return {name: float(f"{value:.3g}") for name, value in (numbers | {"weight_decay": found.weight_decay}).items()}
 
 
 def grid_trials(**values: Sequence[float]) -> list[Hyperparameters]:
