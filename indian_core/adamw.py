@@ -47,10 +47,10 @@ def from_adamw(
 ) -> AdaptiveINDIANSettings:
     """Hyperparameters with which INDIAN, in the norm of RMSProp, moves as AdamW does in the long run.
 
-    A scaled gradient that stays the same moves the parameters by as much, with the same memory β₁, and without
-    gradients they decay at the same rate. Four things differ. The scaled gradients are averaged, where Adam scales the
-    average of the gradients. The start is slower, from rest, where Adam takes the bias out. A decay acts on the
-    velocity too. And a schedule that lowers γ moves the momentum 1 − αγ towards 1. The damping form,
+    A scaled gradient that stays the same moves the parameters by as much, with the same memory β₁, and in the end they
+    decay at the same rate. Four things differ. The scaled gradients are averaged, where Adam scales the average of the
+    gradients. The start is slower, from rest, where Adam takes the bias out. The decay acts as a penalty of the loss
+    does, through the velocity, too. And a schedule that lowers γ moves the momentum 1 − αγ towards 1. The damping form,
     `indian_core.damping`, has none of these differences.
 
     Args:
@@ -68,7 +68,7 @@ def from_adamw(
     Example:
         >>> settings = from_adamw(0.25, 0.75, weight_decay=0.5, damping=2.0)
         >>> settings.learning_rate, settings.alpha, settings.beta, settings.weight_decay
-        (0.25, 1.0, 0.5, 0.5)
+        (0.25, 1.0, 0.5, 0.25)
     """
     check_number("learning_rate", learning_rate, POSITIVE)
     check_number("beta1", beta1, DECAY)
@@ -86,5 +86,6 @@ def from_adamw(
         norm="rmsprop",
         norm_decay=beta2,
         norm_epsilon=eps,
-        weight_decay=weight_decay * learning_rate / step_size,
+        # A decay λ is the penalty λ/(2β)‖θ‖², whose weight against the gradient is that of AdamW's for λ = βλ_AdamW.
+        weight_decay=weight_decay * beta,
     )

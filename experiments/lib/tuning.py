@@ -142,15 +142,17 @@ def in_adam_terms(lr: float, momentum: float, ratio: float, norm_decay: float, w
     """INNAprop's hyperparameters, from those of an AdamW that moves the parameters as far in the end.
 
     A scaled gradient that stays the same moves the parameters by lr times itself a step, after about 1/(1 − momentum)
-    steps, and the weights decay by lr × weight_decay a step. The ratio is β/γ.
+    steps, and a step starts with a decay by lr × weight_decay. What the velocity then adds to the decay makes it larger
+    than AdamW's in the end, by 1/((1 − momentum) ratio): see `indian_core.adamw.from_adamw`. The ratio is β/γ.
 
     Example:
         >>> in_adam_terms(0.001, 0.9, 1.9, 0.999, 0.01)["alpha"]
         10.0
     """
-    found = from_adamw(lr, momentum, norm_decay, weight_decay=weight_decay, damping=ratio)
+    found = from_adamw(lr, momentum, damping=ratio)
     numbers = {"lr": found.learning_rate, "alpha": found.alpha, "beta": found.beta, "norm_decay": norm_decay}
-    return {name: float(f"{value:.3g}") for name, value in (numbers | {"weight_decay": found.weight_decay}).items()}
+    numbers["weight_decay"] = weight_decay * lr / found.learning_rate
+    return {name: float(f"{value:.3g}") for name, value in numbers.items()}
 
 
 def grid_trials(**values: Sequence[float]) -> list[Hyperparameters]:

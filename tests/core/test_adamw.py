@@ -40,9 +40,12 @@ def test_the_damping_form_gives_adamws_own_back() -> None:
     assert found == pytest.approx((0.01, 0.9, 1.9))
 
 
-def test_it_decays_at_the_rate_of_adamw() -> None:
-    settings = from_adamw(0.01, 0.9, weight_decay=0.3)
-    assert settings.learning_rate * settings.weight_decay == pytest.approx(0.01 * 0.3)
+@pytest.mark.parametrize("damping", [1.0, 1.9, 3.0])
+def test_it_decays_at_the_rate_of_adamw_in_the_end(damping: float) -> None:
+    arguments = from_adamw(1e-3, 0.9, weight_decay=0.1, damping=damping)._asdict()
+    rate = arguments.pop("learning_rate")
+    theta = trajectory(lambda theta, k: 0 * theta, START, rate, STEPS, **arguments).theta
+    np.testing.assert_allclose(theta[-1] / theta[-2], 1 - 1e-3 * 0.1, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
