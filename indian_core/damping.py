@@ -23,26 +23,36 @@ Every function of a step uses operators only, like those of `indian_core.dynamic
 """
 
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy
 
-from indian_core.dynamics import StepCoefficients, is_absent
+from indian_core.dynamics import StepCoefficients, is_absent, velocity_step
 from indian_core.hyperparameters import DAMPING, DECAY, POSITIVE, Range, check, check_number
 from indian_core.momentum_sgd import INDIANSettings
 from indian_core.norms.elementary import bias_correction
+from indian_core.norms.geometry import preconditioned
 
 __all__ = [
     "DampingSettings",
+    "allows_post_form",
     "damping_of_nesterov",
+    "default_damping",
+    "direction_step",
     "from_damping",
     "post_damping_form",
     "pre_damping_form",
     "to_damping",
 ]
 
+Array: TypeAlias = Any
+"""An array of any framework."""
+
 Scalar: TypeAlias = Any
 """A Python number, or an array of any framework with no dimensions."""
+
+_LARGEST_SHARE: Final = 8.0
+"""The post form is in use while ν − 1 is no larger: it multiplies the rounding error of the buffer by ν."""
 
 
 class DampingSettings(NamedTuple):
@@ -65,6 +75,7 @@ def pre_damping_form(
     damping: Scalar,
     *,
     weight_decay: Scalar = 0.0,
+    penalty: Scalar = 0.0,
     gain: Scalar | None = None,
     count: Scalar | None = None,
     xp: Any = numpy,
@@ -80,6 +91,7 @@ def pre_damping_form(
         momentum: μ in [0, 1]; 1 only with a ``gain``.
         damping: r > 0.
         weight_decay: λ >= 0, decoupled.
+        penalty: λ >= 0 of a weight decay that is part of the gradient, g + λθ, as in SGD.
         gain: The weight of a new gradient in the buffer. None: 1 − μ, an average. With 1 the buffer is that of SGD,
             b⁺ = μ b + g, and ``learning_rate`` is SGD's.
         count: k >= 1, the number of the step: the bias of the average is taken out, as in Adam. Not with a ``gain``.
@@ -93,7 +105,8 @@ def pre_damping_form(
         >>> pre_damping_form(0.5, momentum=0.5, damping=1.5).theta_velocity
         -0.125
     """
-    from_buffer = 1 - (1 - momentum) * damping
+    # 1 − (1 − μ) r, written so that it is μ to the last bit for r = 1.
+    from_buffer = momentum + (1 - momentum) * (1 - damping)
     if count is None:
         from_gradient = damping * (1 - momentum if gain is None else gain)
     else:
@@ -108,6 +121,7 @@ def pre_damping_form(
         theta_velocity=-learning_rate * from_buffer,
         theta_next_velocity=0.0,
         theta_gradient=-learning_rate * from_gradient,
+        gradient_decay=penalty,
     )
 
 
@@ -117,6 +131,7 @@ def post_damping_form(
     damping: Scalar,
     *,
     weight_decay: Scalar = 0.0,
+    penalty: Scalar = 0.0,
     gain: Scalar | None = None,
     count: Scalar | None = None,
     xp: Any = numpy,
@@ -131,6 +146,7 @@ def post_damping_form(
         momentum: μ in (0, 1]; 1 only with a ``gain``.
         damping: r > 0.
         weight_decay: As in `pre_damping_form`.
+        penalty: As in `pre_damping_form`.
         gain: As in `pre_damping_form`.
         count: As in `pre_damping_form`.
         xp: Namespace of ``momentum`` or ``count``, if they are arrays.
@@ -142,14 +158,67 @@ def post_damping_form(
         >>> post_damping_form(0.5, momentum=0.5, damping=1.5).theta_next_velocity
         -0.25
     """
-    pre = pre_damping_form(learning_rate, momentum, damping, weight_decay=weight_decay, gain=gain)
-    share = (1 - (1 - momentum) * damping) / momentum
+    pre = pre_damping_form(learning_rate, momentum, damping, weight_decay=weight_decay, penalty=penalty, gain=gain)
+    # ν, written so that it is 1 to the last bit for r = 1.
+    share = 1 + (1 - momentum) * (1 - damping) / momentum
     from_gradient = 1 - share if gain is None else (damping - share) * gain
     if count is not None:
         share = share / bias_correction(momentum, count, xp)
     return pre._replace(
         theta_velocity=0.0, theta_next_velocity=-learning_rate * share, theta_gradient=-learning_rate * from_gradient
     )
+
+
+def allows_post_form(momentum: float, damping: float) -> bool:
+    """Whether `post_damping_form` is as exact as `pre_damping_form`: whether ν is of usual size.
+
+    Args:
+        momentum: μ in [0, 1].
+        damping: r > 0.
+
+    Example:
+        >>> allows_post_form(0.9, damping=3.0), allows_post_form(0.01, damping=3.0), allows_post_form(0.01, damping=1.0)
+        (True, False, True)
+    """
+    return momentum > 0 and (1 - momentum) * abs(1 - damping) <= _LARGEST_SHARE * momentum
+
+
+def direction_step(
+    theta: Array, buffer: Array, gradient: Array, scale: Array, coefficients: StepCoefficients
+) -> tuple[Array, Array]:
+    """Take one step in the order of Adam: b averages g, and A⁻¹ acts on the displacement.
+
+    Args:
+        theta: θ.
+        buffer: b, of θ's shape.
+        gradient: g, of θ's shape.
+        scale: A, of θ's shape, with this step's gradient taken in.
+        coefficients: From `pre_damping_form` or `post_damping_form`, without a ``penalty``.
+
+    Returns:
+        The displacement θ⁺ − θ and the new buffer b⁺.
+
+    Example:
+        >>> direction_step(1.0, 0.0, 2.0, 4.0, pre_damping_form(0.5, momentum=0.5, damping=1.5))
+        (-0.1875, 1.0)
+    """
+    step, next_buffer = velocity_step(None, buffer, gradient, coefficients.without_theta_decay())
+    step = preconditioned(step, scale)
+    decay = coefficients.theta_decay
+    return step if is_absent(decay) else step + decay * theta, next_buffer
+
+
+def default_damping(momentum: Scalar) -> Scalar:
+    """The damping where none is given, in every adapter: that of Nesterov's momentum.
+
+    Args:
+        momentum: μ.
+
+    Example:
+        >>> default_damping(0.5)
+        1.5
+    """
+    return damping_of_nesterov(momentum)
 
 
 def damping_of_nesterov(momentum: Scalar) -> Scalar:

@@ -40,7 +40,8 @@ _SMALLEST_DIVISOR: Final = 0.25
 class StepCoefficients(NamedTuple):
     """One step in velocity form as a linear map of (θ, m, g). `velocity_step` applies it.
 
-    With m′ = m + ``velocity_decay`` θ, the velocity after weight decay, and g′ = g + ``gradient_velocity`` m′::
+    With m′ = m + ``velocity_decay`` θ, the velocity after weight decay, and
+    g′ = g + ``gradient_decay`` θ + ``gradient_velocity`` m′::
 
         m⁺ = velocity_velocity m′ + velocity_gradient g′
         θ⁺ = θ + theta_decay θ + theta_velocity m′ + theta_next_velocity m⁺ + theta_gradient g′
@@ -56,6 +57,7 @@ class StepCoefficients(NamedTuple):
         theta_next_velocity: 0 in pre form; γ/ρ in post form unless ρ is small.
         theta_gradient: −γβ in pre form, −γ(β − γ)/ρ in post form unless ρ is small; −γs on a first step in pre form.
         gradient_velocity: 0 in pre form; 0 in post form unless ρ is small.
+        gradient_decay: λ of a weight decay that is part of the gradient, as in SGD; 0 where it is decoupled.
     """
 
     theta_decay: Scalar
@@ -66,6 +68,7 @@ class StepCoefficients(NamedTuple):
     theta_next_velocity: Scalar
     theta_gradient: Scalar
     gradient_velocity: Scalar = 0.0
+    gradient_decay: Scalar = 0.0
 
     def ascent(self) -> "StepCoefficients":
         """The same step for the gradient −g: it maximizes.
@@ -84,6 +87,26 @@ class StepCoefficients(NamedTuple):
             theta_next_velocity=self.theta_next_velocity,
             theta_gradient=-self.theta_gradient,
             gradient_velocity=-self.gradient_velocity,
+            gradient_decay=-self.gradient_decay,
+        )
+
+    def without_theta_decay(self) -> "StepCoefficients":
+        """The same step without the decay of θ itself.
+
+        Example:
+            >>> pre_form(0.5, alpha=1.0, beta=0.25, weight_decay=0.5).without_theta_decay().theta_decay
+            0.0
+        """
+        return StepCoefficients(
+            theta_decay=0.0,
+            velocity_decay=self.velocity_decay,
+            velocity_velocity=self.velocity_velocity,
+            velocity_gradient=self.velocity_gradient,
+            theta_velocity=self.theta_velocity,
+            theta_next_velocity=self.theta_next_velocity,
+            theta_gradient=self.theta_gradient,
+            gradient_velocity=self.gradient_velocity,
+            gradient_decay=self.gradient_decay,
         )
 
 
@@ -219,9 +242,14 @@ def _is_far_from_zero(alpha: Scalar, largest_step_size: float | None) -> bool:
 
 
 def mixed_gradient(
-    theta: Array | None, velocity: Array, gradient: Array, gradient_velocity: Scalar, velocity_decay: Scalar = 0.0
+    theta: Array | None,
+    velocity: Array,
+    gradient: Array,
+    gradient_velocity: Scalar,
+    velocity_decay: Scalar = 0.0,
+    gradient_decay: Scalar = 0.0,
 ) -> Array:
-    """g′ of a step, its first half: the gradient, with a share of the velocity where the coefficients say so.
+    """g′ of a step, its first half: the gradient, with shares of θ and the velocity where the coefficients say so.
 
     For a compiler that has to be told how to compute it. The second half is `velocity_step` with g′ for the gradient
     and ``gradient_velocity`` 0.
@@ -232,11 +260,13 @@ def mixed_gradient(
         gradient: g, of θ's shape.
         gradient_velocity: As in `StepCoefficients`.
         velocity_decay: As in `StepCoefficients`.
+        gradient_decay: As in `StepCoefficients`.
 
     Example:
         >>> mixed_gradient(None, 3.0, 2.0, post_form(0.5, alpha=2.0, beta=0.25).gradient_velocity)
         -6.0
     """
+    gradient = _plus(gradient, gradient_decay, theta)
     return _plus(gradient, gradient_velocity, _plus(velocity, velocity_decay, theta))
 
 
@@ -259,7 +289,7 @@ def velocity_step(
         (-1.0, -1.5)
     """
     c = coefficients
-    gradient = mixed_gradient(theta, velocity, gradient, c.gradient_velocity, c.velocity_decay)
+    gradient = mixed_gradient(theta, velocity, gradient, c.gradient_velocity, c.velocity_decay, c.gradient_decay)
     next_m = next_velocity(theta, velocity, gradient, c)
     return displacement(theta, velocity, next_m, gradient, c), next_m
 

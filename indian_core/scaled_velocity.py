@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from indian_core.dynamics import StepCoefficients
 
-__all__ = ["NesterovStep", "nesterov_multiple", "nesterov_step", "of_multiple"]
+__all__ = ["HeavyBallStep", "NesterovStep", "heavy_ball_step", "nesterov_multiple", "nesterov_step", "of_multiple"]
 
 _SMALLEST_GAIN: Final = 2.0**-20
 """The smallest 1 − d in use, other than 0; d is rounded to multiples of 2^−53."""
@@ -44,6 +44,53 @@ class NesterovStep(NamedTuple):
     multiple: float
 
 
+class HeavyBallStep(NamedTuple):
+    """One step as one step of SGD with momentum that is not Nesterov's.
+
+    With θ′ = ``theta_factor`` θ and g′ = g + ``weight_decay`` θ′::
+
+        b⁺ = momentum b + (1 - dampening) g′
+        θ⁺ = θ′ - learning_rate b⁺
+
+    Attributes:
+        theta_factor: What θ is multiplied by before the step; 1 without decoupled weight decay.
+        learning_rate: η.
+        momentum: μ.
+        dampening: d, of any size.
+        weight_decay: Of SGD, added to the gradient.
+    """
+
+    theta_factor: float
+    learning_rate: float
+    momentum: float
+    dampening: float
+    weight_decay: float
+
+
+def heavy_ball_step(coefficients: StepCoefficients) -> HeavyBallStep | None:
+    """The step as one of SGD with Polyak's momentum, on the velocity itself; None if it is no such step.
+
+    Args:
+        coefficients: Python numbers, in post form.
+
+    Example:
+        >>> from indian_core.damping import post_damping_form
+        >>> heavy_ball_step(post_damping_form(0.5, momentum=0.25, damping=1.0, gain=1.0))
+        HeavyBallStep(theta_factor=1.0, learning_rate=0.5, momentum=0.25, dampening=0.0, weight_decay=0.0)
+    """
+    c = coefficients
+    others = (c.theta_gradient, c.theta_velocity, c.gradient_velocity, c.velocity_decay)
+    if any(other != 0 for other in others) or 0 < abs(c.velocity_gradient) < _SMALLEST_GAIN or c.theta_decay <= -0.5:
+        return None
+    return HeavyBallStep(
+        theta_factor=1 + c.theta_decay,
+        learning_rate=-c.theta_next_velocity,
+        momentum=c.velocity_velocity,
+        dampening=1 - c.velocity_gradient,
+        weight_decay=c.gradient_decay,
+    )
+
+
 def of_multiple(coefficients: StepCoefficients, multiple: float) -> StepCoefficients:
     """The same step as a linear map of (θ, b, g), where b = ``multiple`` · m is kept in place of the velocity.
 
@@ -70,7 +117,8 @@ def nesterov_multiple(coefficients: StepCoefficients) -> float:
     """c* = −1/(ρ(β − γ)), the multiple that a step of SGD with Nesterov momentum leaves as it is.
 
     Args:
-        coefficients: Python numbers, from `indian_core.dynamics.post_form`.
+        coefficients: Python numbers, from `indian_core.dynamics.post_form` or
+            `indian_core.damping.post_damping_form`.
 
     Returns:
         c*; infinite where no such step exists, for β = γ, where ρ is so small that the step needs the old velocity, and
@@ -83,7 +131,7 @@ def nesterov_multiple(coefficients: StepCoefficients) -> float:
         -8.0
     """
     c = coefficients
-    if c.gradient_velocity != 0 or _theta_factor(c) <= 0.5:
+    if c.gradient_velocity != 0 or c.theta_velocity != 0 or _theta_factor(c) <= 0.5:
         return math.inf
     multiple = _divide(c.theta_next_velocity, c.velocity_velocity * c.theta_gradient)
     return math.inf if 0 < abs(multiple * c.velocity_gradient) < _SMALLEST_GAIN else multiple
@@ -116,7 +164,7 @@ def nesterov_step(coefficients: StepCoefficients, multiple: float) -> NesterovSt
         learning_rate=-c.theta_next_velocity / (momentum * next_multiple),
         momentum=momentum,
         dampening=dampening,
-        weight_decay=_gradient_decay(c) / theta_factor,
+        weight_decay=(c.gradient_decay + _gradient_decay(c)) / theta_factor,
         multiple=next_multiple,
     )
 

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from indian_core.damping import damping_of_nesterov
-from indian_core.hyperparameters import DAMPING, NON_NEGATIVE, check_flag
+from indian_core.damping import damping_of_nesterov, default_damping
+from indian_core.hyperparameters import DAMPING, MOMENTUM, NON_NEGATIVE, check_flag
 from indian_jax._arguments.scalars import Scalar, scalar
 
 __all__ = ["check_learning_rate", "damping_of_flag", "damping_or_default"]
 
 
 def damping_or_default(damping: Any, momentum: Scalar) -> Scalar:
-    """r, checked; 1 + μ for None."""
-    return damping_of_nesterov(momentum) if damping is None else scalar("damping", damping, DAMPING)
+    """r, checked; for None, the default."""
+    return default_damping(momentum) if damping is None else scalar("damping", damping, DAMPING)
 
 
 def damping_of_flag(nesterov: bool | None, damping: Any, momentum: Any) -> Any:
@@ -26,8 +26,9 @@ def damping_of_flag(nesterov: bool | None, damping: Any, momentum: Any) -> Any:
         return damping
     if damping is not None:
         raise ValueError(f"damping must be None where nesterov is {nesterov}, got {damping!r}")
-    # The default of None is Nesterov's; the momentum is checked where it is used.
-    return None if nesterov or momentum is None else 1.0
+    if momentum is None:
+        return None
+    return damping_of_nesterov(scalar("momentum", momentum, MOMENTUM)) if nesterov else 1.0
 
 
 def check_learning_rate(learning_rate: Any) -> None:

@@ -9,7 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indian_core.damping import damping_of_nesterov, from_damping, post_damping_form, pre_damping_form, to_damping
+from indian_core.damping import (
+    allows_post_form,
+    damping_of_nesterov,
+    direction_step,
+    from_damping,
+    post_damping_form,
+    pre_damping_form,
+    to_damping,
+)
 from indian_core.dynamics import StepCoefficients, velocity_step
 from indian_core.norms import accumulate, norm_coefficients, scale
 from indian_core.reference import trajectory
@@ -37,12 +45,13 @@ def walk(coefficients: Callable[[int], StepCoefficients], norm: tuple[float, flo
     thetas = [theta]
     for k in range(STEPS):
         g, c = gradient(theta, k), coefficients(k)
-        displacement, buffer = velocity_step(None, buffer, g, c._replace(theta_decay=0.0))
-        if norm is not None:
+        if norm is None:
+            displacement, buffer = velocity_step(theta, buffer, g, c)
+        else:
             n = norm_coefficients("rmsprop", k + 1, *norm)
             accumulator = accumulate(accumulator, g, n)
-            displacement = displacement / scale(accumulator, n)
-        theta = theta + c.theta_decay * theta + displacement
+            displacement, buffer = direction_step(theta, buffer, g, scale(accumulator, n), c)
+        theta = theta + displacement
         thetas.append(theta)
     return np.stack(thetas)
 
@@ -73,6 +82,31 @@ def test_sgd_under_a_schedule(form: Callable[..., StepCoefficients], momentum: f
     expected = torch_walk(lambda params: torch.optim.SGD(params, lr=0.1, momentum=momentum, nesterov=nesterov))
     assert_equal(actual, expected)
     assert_equal(average, expected)
+
+
+@FORMS
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_the_weight_decay_of_sgd_is_a_penalty(
+    form: Callable[..., StepCoefficients], nesterov: bool, maximize: bool
+) -> None:
+    def coefficients(k: int) -> StepCoefficients:
+        found = form(learning_rate(k), 0.9, damping_of_nesterov(0.9) if nesterov else 1.0, penalty=0.1, gain=1.0)
+        return found.ascent() if maximize else found
+
+    options: dict[str, bool] = {"nesterov": nesterov, "maximize": maximize}
+    expected = torch_walk(lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.1, **options))
+    assert_equal(walk(coefficients), expected)
+
+
+@given(momentum=st.floats(1e-12, 1), count=st.none() | st.integers(1, 100))
+def test_the_heavy_ball_moves_by_the_buffer_alone(momentum: float, count: int | None) -> None:
+    """To the last bit, so that a kernel of SGD or AdamW is known to be the step."""
+    count = None if momentum == 1 else count
+    gain = None if momentum < 1 and count is not None else 1.0
+    assert allows_post_form(momentum, 1.0)
+    assert post_damping_form(0.1, momentum, 1.0, gain=gain, count=count).theta_gradient == 0
+    assert pre_damping_form(-1.0, momentum, 1.0, gain=1.0).theta_velocity == momentum
 
 
 @FORMS

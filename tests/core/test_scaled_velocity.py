@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from indian_core.damping import damping_of_nesterov, post_damping_form, pre_damping_form
 from indian_core.dynamics import StepCoefficients, post_form, pre_form, velocity_step
-from indian_core.scaled_velocity import nesterov_multiple, nesterov_step, of_multiple
+from indian_core.scaled_velocity import heavy_ball_step, nesterov_multiple, nesterov_step, of_multiple
 
 step_sizes = st.floats(1e-3, 1)
 alphas = st.floats(0, 4)
@@ -126,3 +127,49 @@ def test_scale_is_what_the_rounded_dampening_makes_of_it(step_size: float) -> No
 )
 def test_nesterov_multiple_is_infinite_where_there_is_no_such_step(step_size, alpha, beta, weight_decay) -> None:
     assert abs(nesterov_multiple(post_form(step_size, alpha, beta, weight_decay=weight_decay))) == math.inf
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("damping", [0.5, 1.5, 1.9, 3.0, 15.0])
+def test_the_damping_form_is_a_nesterov_step(damping: float, maximize: bool) -> None:
+    """With a weight decay of SGD, too, which is part of the gradient."""
+    coefficients = post_damping_form(0.1, momentum=0.9, damping=damping, penalty=0.2, gain=0.75)
+    coefficients = coefficients.ascent() if maximize else coefficients
+    multiple = nesterov_multiple(coefficients)
+    displacement, next_buffer = velocity_step(1.5, -0.7, 2.0, coefficients)
+    step = nesterov_step(coefficients, multiple)
+    next_theta, buffer = sgd_step(step, 1.5, multiple * -0.7, 2.0)
+    assert next_theta == pytest.approx(1.5 + displacement, rel=1e-14)
+    assert buffer == pytest.approx(step.multiple * next_buffer, rel=1e-14)
+
+
+def test_the_multiple_of_nesterovs_momentum_is_one() -> None:
+    for momentum in (0.05, 0.5, 0.9, 0.999):
+        coefficients = post_damping_form(0.1, momentum, damping_of_nesterov(momentum), gain=1.0)
+        assert nesterov_multiple(coefficients) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_the_heavy_ball_is_a_step_of_sgd(maximize: bool) -> None:
+    coefficients = post_damping_form(0.1, momentum=0.9, damping=1.0, penalty=0.2, gain=0.75)
+    coefficients = coefficients.ascent() if maximize else coefficients
+    step = heavy_ball_step(coefficients)
+    assert step is not None
+    displacement, next_buffer = velocity_step(1.5, -0.7, 2.0, coefficients)
+    buffer = step.momentum * -0.7 + (1 - step.dampening) * (2.0 + step.weight_decay * 1.5)
+    assert buffer == pytest.approx(next_buffer, rel=1e-14)
+    assert 1.5 * step.theta_factor - step.learning_rate * buffer == pytest.approx(1.5 + displacement, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "coefficients",
+    [
+        post_damping_form(0.1, momentum=0.9, damping=1.5),
+        pre_damping_form(0.1, momentum=0.9, damping=1.0),
+        post_form(0.5, alpha=1.0, beta=0.5, weight_decay=0.1),
+        post_damping_form(0.1, momentum=0.9, damping=1.0, gain=1e-7),
+    ],
+    ids=["other damping", "pre form", "decay of the velocity", "tiny gain"],
+)
+def test_other_steps_are_no_heavy_ball(coefficients: StepCoefficients) -> None:
+    assert heavy_ball_step(coefficients) is None
