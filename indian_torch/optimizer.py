@@ -1,7 +1,6 @@
 """INDIAN as a `torch.optim.Optimizer`."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -9,23 +8,18 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from indian_core.dynamics import phase_from_velocity
-from indian_core.hyperparameters import DEFAULTS, check_started, resolve_initial_speed
-from indian_torch._compat import check_graph_capture, uses_grad_if_differentiable
-from indian_torch._optimizer.names import refuses_other_names, warn_of_other_names
-from indian_torch._optimizer.saved import SavedOptimizer, refuse_other_shape
-from indian_torch._step.dispatch import prepare, step_group
-from indian_torch._step.gather import Known, gather
-from indian_torch._step.grad_scale import check_grad_scale
-from indian_torch._step.settings import Settings, as_number, checked, settings_of
-from indian_torch._step.state import SAVED_OTHERWISE, loaded, saved, velocity_of
-from indian_torch._tensors.comparison import copied
+from indian_core.hyperparameters import DEFAULTS, check_started
+from indian_torch._family import indian
+from indian_torch._optimizer.names import refuses_other_names
+from indian_torch._optimizer.stepping import SteppingOptimizer
+from indian_torch._step.settings import as_number
+from indian_torch._step.state import buffer_of
 from indian_torch._tensors.dtypes import at_least_float32
-from indian_torch._tensors.guards import LayoutMemo
 
 __all__ = ["INDIAN", "INNA"]
 
 
-class INDIAN(SavedOptimizer):
+class INDIAN(SteppingOptimizer):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``lr``), viscous damping :math:`\alpha`
@@ -97,7 +91,7 @@ class INDIAN(SavedOptimizer):
         torch.Size([1, 4])
     """
 
-    _names = Settings._fields
+    _family = indian
 
     @refuses_other_names
     def __init__(
@@ -120,7 +114,7 @@ class INDIAN(SavedOptimizer):
         velocity_dtype: torch.dtype | None = None,
         norm_dtype: torch.dtype | None = None,
     ) -> None:
-        settings = Settings(
+        settings = indian.Settings(
             lr=lr,
             alpha=alpha,
             beta=beta,
@@ -137,61 +131,7 @@ class INDIAN(SavedOptimizer):
             velocity_dtype=velocity_dtype,
             norm_dtype=norm_dtype,
         )
-        self._memos: defaultdict[int, LayoutMemo[Known]] = defaultdict(LayoutMemo)
-        super().__init__(params, checked(settings)._asdict())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._memos = defaultdict(LayoutMemo)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a parameter group; its hyperparameters are checked as those of the constructor."""
-        if isinstance(param_group, dict):
-            warn_of_other_names(self, param_group, Settings._fields)
-            settings = checked(settings_of(self.defaults | param_group))
-            initial_speed = resolve_initial_speed(settings.initial_speed, settings.norm)
-            own = {name: value for name, value in settings._asdict().items() if name in param_group}
-            param_group = param_group | own | {"initial_speed": initial_speed}
-        super().add_param_group(param_group)
-        added = self.param_groups[-1]
-        if added["fused"] and not all(param.is_floating_point() for param in added["params"]):
-            self.param_groups.pop()
-            raise RuntimeError("fused must be False or None where a parameter is not of a floating dtype, got True")
-
-    @uses_grad_if_differentiable
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step; parameters without a gradient stay as they are.
-
-        Args:
-            closure: Reevaluates the model, calls ``backward`` and returns the loss.
-
-        Returns:
-            What ``closure`` returned, or None.
-
-        Raises:
-            RuntimeError, TypeError, ValueError: A gradient is sparse, or complex beside a real parameter; a gradient
-                or a tensor of the state is of another shape than its parameter or on another device; one that the
-                step writes to cannot be changed in place; a setting of a group is invalid; or there is no memory
-                for new states. Neither parameters nor state have changed by then.
-        """
-        check_graph_capture(self)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        # All checks come before the first update, so an error leaves parameters and state as they were.
-        gathered = [
-            gather(group, self.state, f"group {index}", type(self).__name__, self._memos[index])
-            for index, group in enumerate(self.param_groups)
-        ]
-        found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
-        if found_inf is None or not found_inf.item():
-            if grad_scale is not None:
-                check_grad_scale(grad_scale, gathered)
-            ready = [prepare(tensors) for tensors in gathered]
-            for tensors in ready:
-                step_group(tensors, self.state, grad_scale)
-        return loss
+        super().__init__(params, settings)
 
     def velocity(self, param: Tensor) -> Tensor:
         """The velocity m of a parameter, a new tensor of its shape, in ``velocity_dtype`` or the parameter's own dtype.
@@ -200,7 +140,7 @@ class INDIAN(SavedOptimizer):
             ValueError: ``param`` is not a parameter of this optimizer, or has not taken a step.
         """
         self._group_of(param)
-        return velocity_of(self.state[param])
+        return buffer_of(indian.ENTRIES, self.state[param])
 
     def phase(self, param: Tensor) -> Tensor:
         """The phase variable ψ of a parameter, a new tensor of its shape and dtype.
@@ -213,23 +153,13 @@ class INDIAN(SavedOptimizer):
         dtype = at_least_float32(param.dtype)
         return phase_from_velocity(param.detach().to(dtype), velocity.to(dtype), alpha, beta).to(param.dtype)
 
-    def _saved(self, state: dict[str, Any]) -> dict[str, Any]:
-        return saved(state) if "step" in state else super()._saved(state)
-
     def _refuse_group(self, place: str, own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
         if own["norm"] != saved["norm"]:
             raise ValueError(f"norm of {place} must be that of the state, {saved['norm']!r}, got {own['norm']!r}")
 
-    def _refuse_state(self, place: str, param: Tensor, group: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-        for name in ("velocity",) if group["norm"] is None else ("velocity", "accumulator"):
-            refuse_other_shape(place, name, param, state.get(name))
-        if "step" not in state:
-            raise ValueError(f"the state to load must have the number of steps taken, step, got none for {place}")
-
-    def _loaded(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-        # The entries of users are as the base class has loaded them.
-        others = {key: copied(value) for key, value in self.state[param].items() if key not in SAVED_OTHERWISE}
-        return others | loaded(state, param, settings_of(group))
+    def _defaults_of(self, settings: indian.Settings) -> dict[str, Any]:
+        # Each group finds out by its own norm what the initial speed is.
+        return settings._asdict()
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:
         """The group of a parameter that has taken a step."""
@@ -238,11 +168,6 @@ class INDIAN(SavedOptimizer):
             raise ValueError(f"param must be a parameter of this optimizer, got {_described(param)}")
         check_started("param", int(self.state.get(param, {}).get("step", 0)))
         return group
-
-    @property
-    def _step_supports_amp_scaling(self) -> bool:
-        """Whether `torch.amp.GradScaler` sets ``found_inf`` and ``grad_scale``, and leaves the rest to `step`."""
-        return any(group["fused"] and not group["capturable"] for group in self.param_groups)
 
 
 def _described(param: Any) -> str:

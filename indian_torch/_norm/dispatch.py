@@ -67,18 +67,18 @@ def of_lists(norm: NormStep, grads: list[Tensor], accumulators: list[Tensor], *,
 def directions(
     params: list[Tensor],
     grads: list[Tensor],
-    velocities: list[Tensor],
+    buffers: list[Tensor],
     accumulators: list[Tensor] | None,
     precondition: Precondition | None,
 ) -> Iterator[tuple[list[Tensor], list[Tensor], list[Tensor]]]:
-    """Chunks of parameters, directions and velocities: the gradients as they are, or A⁻¹g in a norm.
+    """Chunks of parameters, directions and buffers: the gradients as they are, or A⁻¹g in a norm.
 
     Each A⁻¹g is valid until the next chunk. The accumulators are updated chunk by chunk.
     """
     if accumulators is None or precondition is None:
-        yield params, grads, velocities
+        yield params, grads, buffers
         return
-    for some_params, some_grads, some_velocities, some_accumulators in chunks_of_lists(
-        params, grads, velocities, accumulators
+    for some_params, some_grads, some_buffers, some_accumulators in chunks_of_lists(
+        params, grads, buffers, accumulators
     ):
-        yield some_params, precondition(some_grads, some_accumulators), some_velocities
+        yield some_params, precondition(some_grads, some_accumulators), some_buffers

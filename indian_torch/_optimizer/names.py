@@ -12,48 +12,32 @@ __all__ = ["foreign_names", "refuses_other_names", "warn_of_other_names"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SGD: Final = "indian_core.from_momentum_sgd converts the hyperparameters of SGD with momentum"
-
-_OF_OTHERS: Final[Mapping[str, str]] = {
-    "betas": "has norm_decay and norm_epsilon; norm_decay is the second of betas, alpha and beta replace the first",
-    "beta1": "has alpha and beta in its place",
-    "beta2": "has norm_decay and norm_epsilon; norm_decay is beta2",
-    "eps": "has norm_decay and norm_epsilon; norm_epsilon is eps",
-    "amsgrad": "has nothing like it",
-    "momentum": f"has alpha and beta in its place; {_SGD}",
-    "dampening": f"has alpha and beta in its place; {_SGD}",
-    "nesterov": f"has alpha and beta in its place; {_SGD}",
-    "learning_rate": "has lr",
-    "lr": "has radius, which finds itself, in its place",
-    "weight_decay": "has nothing like it",
-}
-"""Hyperparameters of other optimizers, and what an optimizer without one of that name has."""
-
 _OF_SCHEDULERS: Final = frozenset({"initial_lr", "swa_lr", "max_lr", "min_lr", "lr_scale", "name", "param_names"})
 
 
-def foreign_names(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+def foreign_names(names: Iterable[str], known: Collection[str], of_others: Mapping[str, str]) -> dict[str, str]:
     """The names that are most likely mistakes, each with what the optimizer has; others may be anybody's own.
 
     Args:
         names: Of the entries of a parameter group, or of arguments.
         known: The names that the optimizer knows.
+        of_others: Hyperparameters of other optimizers, each with what this one has in its place.
     """
     found = {}
     for name in names:
         if name in known or name in _OF_SCHEDULERS or not isinstance(name, str):
             continue
         near = get_close_matches(name, known, n=1, cutoff=0.8)
-        if name in _OF_OTHERS:
-            found[name] = _OF_OTHERS[name]
+        if name in of_others:
+            found[name] = of_others[name]
         elif near:
             found[name] = f"has {near[0]}"
     return found
 
 
-def warn_of_other_names(optimizer: object, group: Mapping[str, Any], known: Collection[str]) -> None:
+def warn_of_other_names(optimizer: Any, group: Mapping[str, Any], known: Collection[str]) -> None:
     """Warn of each entry of a parameter group that the optimizer does not read though its name suggests it."""
-    for name, hint in foreign_names(group, (*known, "params")).items():
+    for name, hint in foreign_names(group, (*known, "params"), optimizer._names_of_others).items():
         own = type(optimizer).__name__
         # Above are `add_param_group`, and its wrapper in PyTorch.
         warnings.warn(f"{own} does not use {name!r} of a parameter group; {own} {hint}", stacklevel=4)
@@ -75,7 +59,7 @@ def refuses_other_names(
 
     @functools.wraps(constructor)
     def checked(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        for name, hint in foreign_names(kwargs, known).items():
+        for name, hint in foreign_names(kwargs, known, self._names_of_others).items():
             own = type(self).__name__
             raise TypeError(f"{own} has no argument {name!r}; {own} {hint}")
         return constructor(self, *args, **kwargs)

@@ -1,7 +1,7 @@
 """Saving and loading: snapshots that share no tensor, and a state that fits or is refused."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
@@ -18,10 +18,13 @@ class SavedOptimizer(Optimizer):
     A subclass says with `_saved`, `_refuse_state` and `_loaded` what the state of a parameter is.
 
     Attributes:
-        _names: The hyperparameters and flags that a group has. PyTorch adds a flag to ``defaults`` as it loads.
+        _names_in_saved: The hyperparameters and flags that a saved group must have. PyTorch adds a flag to ``defaults``
+            as it loads.
+        _names_of_others: Hyperparameters of other optimizers, each with what this one has in its place.
     """
 
-    _names: tuple[str, ...]
+    _names_in_saved: ClassVar[tuple[str, ...]]
+    _names_of_others: ClassVar[Mapping[str, str]]
 
     def state_dict(self) -> dict[str, Any]:
         """A snapshot of state and parameter groups, of the same form whichever implementation takes the steps.
@@ -86,7 +89,7 @@ class SavedOptimizer(Optimizer):
     def _refuse_unfit(self, state_dict: Mapping[str, Any]) -> None:
         pairs = list(zip(self.param_groups, state_dict["param_groups"], strict=False))
         for index, (own, saved) in enumerate(pairs):
-            missing = [name for name in self._names if name not in saved]
+            missing = [name for name in self._names_in_saved if name not in saved]
             if missing:
                 raise ValueError(_of_another(type(self).__name__, missing, saved))
             self._refuse_group(f"group {index}", own, saved)

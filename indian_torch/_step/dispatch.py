@@ -6,23 +6,21 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from indian_core.norms import NORMS
 from indian_torch._step import fused, multi_tensor, single_tensor, traceable
-from indian_torch._step.coefficients import norm_step
+from indian_torch._step.family import Mode
 from indian_torch._step.gather import Gathered
 from indian_torch._step.grouping import Choices, Members, grouped
 from indian_torch._step.implementation import Implementation
-from indian_torch._step.settings import Settings
 from indian_torch._step.state import (
     Form,
     State,
     advance_steps,
     all_conform,
-    buffers_of,
     form_of,
     in_form,
     new_state,
     read_steps,
+    tensors_of,
 )
 from indian_torch._tensors.writable import outside_inference_mode
 
@@ -50,21 +48,22 @@ class Ready(NamedTuple):
 
 def prepare(gathered: Gathered) -> Ready:
     """Create missing states and convert others. Stores nothing: if memory runs out, the optimizer is unchanged."""
-    settings, params, _, before, buffers, kinds, _, coefficients = gathered
+    family, _, mode, params, _, before, of_states, kinds, _, coefficients = gathered
     own: list[Any] = before
     if not params:
         return Ready(gathered, [], False, None)
-    # torch.compile sets capturable while it traces.
-    if settings.differentiable or settings.capturable:
-        forms = [form_of(settings, param.device, param.dtype, multiple=None) for param in params]
+    if mode.is_traced:
+        forms = [form_of(family.ENTRIES, mode, param.device, param.dtype, multiple=None) for param in params]
         return Ready(gathered, _states_in_form(gathered, forms), True, None)
     assert coefficients is not None
-    choices = {key: _supporting(settings, *key) for key in kinds}
+    choices = {key: _supporting(mode, *key) for key in kinds}
+    # Those of any later step tell which form a state has.
+    later = coefficients(2)
     forms_by_kind = {
-        key: form_of(settings, *key, multiple=implementations[0].velocity_multiple(coefficients))
+        key: form_of(family.ENTRIES, mode, *key, multiple=implementations[0].buffer_multiple(later))
         for key, implementations in choices.items()
     }
-    if buffers is not None and len(forms_by_kind) == 1 and all_conform(buffers, *forms_by_kind.values()):
+    if of_states is not None and len(forms_by_kind) == 1 and all_conform(of_states, *forms_by_kind.values()):
         return Ready(gathered, own, False, choices)
     forms = [forms_by_kind[param.device, param.dtype] for param in params]
     return Ready(gathered, _states_in_form(gathered, forms), True, choices)
@@ -81,35 +80,41 @@ def step_group(ready: Ready, states: MutableMapping[Tensor, State], grad_scale: 
     gathered, own, may_have_new_states, choices = ready
     if not gathered.params:
         return
-    if may_have_new_states:
-        states.update(zip(gathered.params, own, strict=True))
     if choices is None:
-        traceable.update(gathered.settings, gathered.params, gathered.grads, own, grad_scale)
+        are_new = [not state for state in gathered.states]
+        traceable.update(
+            gathered.family, gathered.settings, gathered.mode, gathered.params, gathered.grads, own, are_new, grad_scale
+        )
     else:
         _step_with_numbers(ready, choices, grad_scale)
+    if may_have_new_states:
+        # Only now: a first step that an error ends is still the first.
+        states.update(zip(gathered.params, own, strict=True))
 
 
 def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None) -> None:
     own = ready.states
-    settings, params, grads, _, buffers, _, layout, coefficients = ready.gathered
+    family, settings, mode, params, grads, before, of_states, _, layout, coefficients = ready.gathered
+    entries = family.ENTRIES
     if ready.may_have_new_states:
-        buffers, layout = buffers_of(own, has_norm=settings.norm is not None), None
-    assert buffers is not None
+        of_states, layout = tensors_of(entries, own, has_norm=mode.norm is not None), None
+    assert of_states is not None
     assert coefficients is not None
-    numbers = read_steps(buffers)
-    members = Members(params, grads, own, buffers, layout, _counts(settings, numbers))
+    numbers = read_steps(of_states) if entries.has_step else [1.0 if state else 0.0 for state in before]
+    members = Members(params, grads, own, of_states, layout, _counts(mode, numbers), mode.starts_apart)
     for kind, (batch, of_batch) in grouped(members, coefficients, choices).items():
-        norm = norm_step(settings, kind.count)
-        next_multiple = kind.implementation.update(batch, coefficients, norm, grad_scale)
+        norm = family.norm_step(settings, kind.count)
+        next_multiple = kind.implementation.update(batch, coefficients(kind.count), norm, grad_scale)
         if next_multiple != kind.multiple:
             for state in of_batch:
                 state["multiple"] = next_multiple
-    advance_steps(own, buffers, numbers)
+    if entries.has_step:
+        advance_steps(own, of_states, numbers)
 
 
-def _supporting(settings: Settings, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
+def _supporting(mode: Mode, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
     """The implementations for parameters of a device and dtype, best first."""
-    return tuple(each for each in IMPLEMENTATIONS if each.supports(settings, device, dtype))
+    return tuple(each for each in IMPLEMENTATIONS if each.supports(mode, device, dtype))
 
 
 def _states_in_form(gathered: Gathered, forms: list[Form]) -> list[State]:
@@ -123,8 +128,8 @@ def _states_in_form(gathered: Gathered, forms: list[Form]) -> list[State]:
     return [found[param] for param in gathered.params]
 
 
-def _counts(settings: Settings, numbers: list[float]) -> list[int]:
-    """The numbers of this step; 2 for all later steps if the norm does not depend on the number."""
-    if settings.norm is not None and NORMS[settings.norm].depends_on_count:
+def _counts(mode: Mode, numbers: list[float]) -> list[int]:
+    """The numbers of this step; 2 for all steps for which the number makes no difference."""
+    if mode.depends_on_count:
         return [int(number) + 1 for number in numbers]
-    return [2 if number else 1 for number in numbers]
+    return [1 if mode.starts_apart and not number else 2 for number in numbers]

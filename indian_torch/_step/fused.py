@@ -12,29 +12,28 @@ from indian_core.dynamics import StepCoefficients
 from indian_core.scaled_velocity import NesterovStep, nesterov_multiple, nesterov_step
 from indian_torch._compat import fused_sgd, without_modes
 from indian_torch._norm.dispatch import NormStep, directions, of_lists
-from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
-from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.dtypes import is_full_precision
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "is_right", "step", "supports", "update", "velocity_multiple"]
+__all__ = ["buffer_multiple", "can_take", "fits", "is_right", "step", "supports", "update"]
 
 _LARGEST_MULTIPLE = 2.0**16
 """The largest multiple, and the inverse of the smallest, so that nothing over- or underflows."""
 
 
-def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+def supports(mode: Mode, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether flags and dtypes allow it, and the kernel is right there.
 
     In 16 bits, θ must be rounded once in a step, which rules out a norm and weight decay; float16 is too narrow for
     multiples of a velocity.
     """
-    if not settings.fused or has_dtype_of_its_own(settings, dtype):
+    if not mode.fused or has_dtype_of_its_own(mode, dtype):
         return False
     if dtype == torch.bfloat16:
-        rounds_once = settings.norm is None and bool(settings.weight_decay == 0)
+        rounds_once = mode.norm is None and bool(mode.decay == 0)
     else:
         rounds_once = is_full_precision(dtype) and not dtype.is_complex
     return rounds_once and is_right(device, dtype)
@@ -45,8 +44,8 @@ def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     return not first and _usual_multiple(coefficients.post) is not None
 
 
-def velocity_multiple(coefficients: Coefficients) -> float:
-    """The multiple of the velocity to start with, which later steps leave as it is; 1 if they cannot."""
+def buffer_multiple(coefficients: Coefficients) -> float:
+    """The multiple of the buffer to start with, which later steps leave as it is; 1 if they cannot."""
     return _usual_multiple(coefficients.post) or 1.0
 
 
@@ -64,7 +63,7 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
             grad_scale = None
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=True)
     next_multiple = batch.multiple
-    for chunk in directions(batch.params, batch.grads, batch.velocities, batch.accumulators, precondition):
+    for chunk in directions(batch.params, batch.grads, batch.buffers, batch.accumulators, precondition):
         next_multiple = step(*chunk, coefficients.post, batch.multiple, grad_scale)
     return next_multiple
 

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from indian_core.hyperparameters import RANGES, check_choice, check_number
-from indian_core.norms import NORMS
 from indian_torch._compat import base_of, is_protected_view, refuse_unfusable
-from indian_torch._step.coefficients import Coefficients, coefficients_of, norm_step
-from indian_torch._step.settings import Settings, check_dtypes, checked, settings_of
-from indian_torch._step.state import Buffers, State, buffers_of, lists_of
+from indian_torch._step.family import CoefficientsAt, Entries, Family, Mode
+from indian_torch._step.settings import tensors_in, with_numbers
+from indian_torch._step.state import State, StateTensors, lists_of, scaled, tensors_of
 from indian_torch._tensors.comparison import difference
 from indian_torch._tensors.guards import LayoutMemo
 from indian_torch._tensors.layout import Layout, are_plain, layout_of
@@ -23,33 +21,34 @@ __all__ = ["Gathered", "Kinds", "Known", "gather"]
 Kinds: TypeAlias = set[tuple[torch.device, torch.dtype]]
 """Pairs of the device and the dtype of parameters."""
 
-# A tuple: the compiler of PyTorch 2.4 fails if two traced modules read one table.
-_NORM_NAMES = tuple(NORMS)
-
 
 class Gathered(NamedTuple):
     """The part of a parameter group that takes a step.
 
     Attributes:
+        family: Of the optimizer.
         settings: Of the group.
+        mode: That the settings say.
         params: The parameters that have a gradient.
         grads: Their gradients, real only for real parameters.
         states: Their states as they are before the step; None or empty before the first one.
-        buffers: The tensors of the states; None if a state is missing or incomplete.
+        tensors: The tensors of the states; None if a state is missing or incomplete.
         kinds: The pairs of device and dtype among the parameters.
         layout: Of all these tensors; None if it has not been looked at.
-        coefficients: Of the step, in Python numbers; None with ``differentiable`` or ``capturable``, or if no parameter
-            has a gradient.
+        coefficients: Of the step, in Python numbers; None if the host must not read them, or if no parameter has a
+            gradient.
     """
 
-    settings: Settings
+    family: Family
+    settings: Any
+    mode: Mode
     params: list[Tensor]
     grads: list[Tensor]
     states: list[State | None]
-    buffers: Buffers | None
+    tensors: StateTensors | None
     kinds: Kinds
     layout: Layout | None
-    coefficients: Coefficients | None
+    coefficients: CoefficientsAt | None
 
 
 class Known(NamedTuple):
@@ -60,7 +59,12 @@ class Known(NamedTuple):
 
 
 def gather(
-    group: Mapping[str, Any], states: Mapping[Tensor, State], place: str, owner: str, memo: LayoutMemo[Known]
+    family: Family,
+    group: Mapping[str, Any],
+    states: Mapping[Tensor, State],
+    place: str,
+    owner: str,
+    memo: LayoutMemo[Known],
 ) -> Gathered:
     """The settings of a group, and its parameters that have a gradient; changes nothing but the memo.
 
@@ -68,6 +72,7 @@ def gather(
     private kernels of PyTorch look at no shape: what they write to has been looked at here.
 
     Args:
+        family: Of the optimizer.
         group: The parameter group.
         states: Of all parameters of the optimizer.
         place: Of the group, for errors.
@@ -83,7 +88,8 @@ def gather(
             invalid.
         TypeError: A setting is of the wrong type.
     """
-    settings = settings_of(group)
+    settings = family.settings_of(group)
+    mode = family.mode_of(settings)
     params: list[Tensor] = group["params"]
     grads: list[Any] = [param.grad for param in params]
     if any([grad is None for grad in grads]):  # noqa: C419
@@ -91,50 +97,52 @@ def gather(
         grads = [grad for grad in grads if grad is not None]
     own = [states.get(param) for param in params]
     if not params:
-        return Gathered(settings, params, grads, own, None, set(), None, None)
-    buffers = buffers_of(own, has_norm=settings.norm is not None)
-    if buffers is None or torch.compiler.is_compiling():
+        return Gathered(family, settings, mode, params, grads, own, None, set(), None, None)
+    of_states = tensors_of(family.ENTRIES, own, has_norm=mode.norm is not None)
+    if of_states is None or torch.compiler.is_compiling():
         tensors, known = [], None
     else:
-        tensors = [*params, *grads, *chain(*lists_of(buffers))]
+        tensors = [*params, *grads, *chain(*lists_of(of_states))]
         known = memo.get(tensors)
     if known is None:
-        _refuse_unfit(group, settings, params, grads, own, buffers, place, owner)
+        _refuse_unfit(family, group, settings, mode, params, grads, own, of_states, place, owner)
         supported, kinds = _in_supported_dtypes(params, grads, place)
-        layout = layout_of(params, grads, *lists_of(buffers)) if buffers is not None and tensors else None
+        layout = layout_of(params, grads, *lists_of(of_states)) if of_states is not None and tensors else None
         if layout is not None and layout.is_plain and supported is grads:
             memo.keep(tensors, Known(kinds, layout))
         grads = supported
     else:
         kinds, layout = known
     _refuse_protected(params, place)
-    return Gathered(settings, params, grads, own, buffers, kinds, layout, _coefficients(settings, kinds, place))
+    coefficients = _coefficients(family, settings, mode, kinds, place)
+    return Gathered(family, settings, mode, params, grads, own, of_states, kinds, layout, coefficients)
 
 
 def _refuse_unfit(
+    family: Family,
     group: Mapping[str, Any],
-    settings: Settings,
+    settings: Any,
+    mode: Mode,
     params: list[Tensor],
     grads: list[Tensor],
     states: list[State | None],
-    buffers: Buffers | None,
+    of_states: StateTensors | None,
     place: str,
     owner: str,
 ) -> None:
     """Refuse gradients and states that do not go with their parameters."""
     if any([grad.layout is not torch.strided for grad in grads]):  # noqa: C419
         raise RuntimeError(f"{owner} does not support sparse gradients")
-    if settings.fused and not all(states):
+    if mode.fused and not all(states):
         for param, state in zip(params, states, strict=True):
             if not state:
                 refuse_unfusable(param)
-    if settings.norm is not None and any([state and "accumulator" not in state for state in states]):  # noqa: C419
-        raise ValueError(f"norm must be None where earlier steps had no norm, got {settings.norm!r}")
-    lists = lists_of(buffers) if buffers is not None else None if any(states) else []
+    family.refuse_unfit(settings, states)
+    lists = lists_of(of_states) if of_states is not None else None if any(states) else []
     if lists is None or not _are_alike(params, grads, *lists):
         positions = [position for position, param in enumerate(group["params"]) if param.grad is not None]
         for position, param, grad, state in zip(positions, params, grads, states, strict=True):
-            _refuse_unlike(f"parameter {position} of {place}", settings, param, grad, state)
+            _refuse_unlike(f"parameter {position} of {place}", family.ENTRIES, mode, param, grad, state)
 
 
 def _are_alike(params: list[Tensor], grads: list[Tensor], *buffers: list[Tensor]) -> bool:
@@ -150,17 +158,17 @@ def _are_alike(params: list[Tensor], grads: list[Tensor], *buffers: list[Tensor]
     return are_plain(params) and len(devices) == 1 and are_writable(params, *buffers)
 
 
-def _refuse_unlike(place: str, settings: Settings, param: Tensor, grad: Tensor, state: State | None) -> None:
+def _refuse_unlike(place: str, entries: Entries, mode: Mode, param: Tensor, grad: Tensor, state: State | None) -> None:
     forbids = what_forbids_writing(param)
     if forbids is not None:
         raise RuntimeError(f"{place} must be a tensor that a step can change, got one {forbids}")
     tensors = {"gradient": grad}
     if state:
-        name = "scaled_velocity" if "multiple" in state else "velocity"
+        name = scaled(entries) if "multiple" in state else entries.buffer
         tensors[name] = state.get(name)  # type: ignore[assignment]
-        if settings.norm is not None:
-            tensors["accumulator"] = state.get("accumulator")  # type: ignore[assignment]
-        if state.get("step") is None:
+        if mode.norm is not None:
+            tensors[entries.accumulator] = state.get(entries.accumulator)  # type: ignore[assignment]
+        if entries.has_step and state.get("step") is None:
             raise ValueError(f"the state of {place} must have the number of steps taken, step, got none")
     for name, tensor in tensors.items():
         differs = difference(param, tensor)
@@ -215,41 +223,31 @@ def _refuse_protected(params: list[Tensor], place: str) -> None:
             )
 
 
-def _coefficients(settings: Settings, kinds: Kinds, place: str) -> Coefficients | None:
+def _coefficients(family: Family, settings: Any, mode: Mode, kinds: Kinds, place: str) -> CoefficientsAt | None:
     """The coefficients of the step, computed now since a setting may be invalid."""
-    check_dtypes(settings)
-    if settings.norm is not None:
-        check_choice("norm", settings.norm, _NORM_NAMES)
-    if settings.differentiable or settings.capturable:
+    family.check_choices(settings)
+    if mode.is_traced:
         devices = {torch.device("cpu")} | {device for device, _ in kinds}
-        for name, value in zip(Settings._fields, settings, strict=True):
-            if isinstance(value, Tensor) and (value.numel() != 1 or value.device not in devices):
+        for name, value in tensors_in(settings):
+            if value.numel() != 1 or value.device not in devices:
                 raise ValueError(
                     f"{name} of {place} must be a number or a tensor of one element on the device of the parameters, "
                     f"got a tensor of shape {tuple(value.shape)} on {value.device}"
                 )
         if not torch.compiler.is_compiling():
-            # The values of tensors are not known; any will do to check the other settings.
-            tensors: dict[str, Any] = {
-                name: 0.5 for name, value in settings._asdict().items() if torch.is_tensor(value)
-            }
-            _coefficients_of_numbers(settings._replace(**tensors), place)
+            _coefficients_of_numbers(family, with_numbers(settings), place)
         return None
-    return _coefficients_of_numbers(settings, place)
+    return _coefficients_of_numbers(family, settings, place)
 
 
-def _coefficients_of_numbers(settings: Settings, place: str) -> Coefficients:
+def _coefficients_of_numbers(family: Family, settings: Any, place: str) -> CoefficientsAt:
     try:
-        norm = norm_step(settings, 1)
-        if norm is not None:
-            check_number("norm_decay", norm.decay, RANGES["norm_decay"])
-            check_number("norm_epsilon", norm.epsilon, RANGES["norm_epsilon"])
-        return coefficients_of(settings)
+        return family.coefficients_of(settings)
     except (ArithmeticError, RuntimeError, TypeError, ValueError):
-        for name, value in settings._asdict().items():
-            if isinstance(value, Tensor) and value.is_meta:
+        for name, value in tensors_in(settings):
+            if value.is_meta:
                 raise ValueError(
                     f"{name} of {place} must be a number or a tensor with a value, got a tensor on meta"
                 ) from None
-        checked(settings)  # Its error names the setting.
+        family.checked(settings)  # Its error names the setting.
         raise

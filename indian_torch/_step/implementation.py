@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from indian_torch._norm.dispatch import NormStep
-from indian_torch._step.coefficients import Coefficients
-from indian_torch._step.settings import Settings
+from indian_torch._step.family import Coefficients, Mode
 from indian_torch._tensors.layout import Layout
 
 __all__ = ["Batch", "Implementation"]
@@ -19,15 +18,15 @@ class Batch(NamedTuple):
     Attributes:
         params: θ.
         grads: g.
-        velocities: ``multiple`` · m.
+        buffers: ``multiple`` · m, where m is the velocity or what takes its place.
         accumulators: v of the norm; None without a norm.
-        multiple: The multiple of the velocities; 1 for the velocities themselves.
-        is_first: Whether this is the first step of these parameters.
+        multiple: The multiple of the buffers; 1 for the buffers themselves.
+        is_first: Whether this is a first step with coefficients of its own.
     """
 
     params: list[Tensor]
     grads: list[Tensor]
-    velocities: list[Tensor]
+    buffers: list[Tensor]
     accumulators: list[Tensor] | None
     multiple: float
     is_first: bool
@@ -36,11 +35,11 @@ class Batch(NamedTuple):
 class Implementation(Protocol):
     """An implementation of the step; each is a module with these functions. None but `update` changes anything."""
 
-    def supports(self, settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+    def supports(self, mode: Mode, device: torch.device, dtype: torch.dtype) -> bool:
         """Whether flags and the device and dtype of a parameter allow it, whatever the numbers and the layout."""
 
-    def velocity_multiple(self, coefficients: Coefficients) -> float | None:
-        """The multiple of the velocity that a state starts with; None if the state keeps the velocity itself."""
+    def buffer_multiple(self, coefficients: Coefficients) -> float | None:
+        """The multiple of the buffer that a state starts with; None if the state keeps the buffer itself."""
 
     def can_take(self, coefficients: Coefficients, *, first: bool) -> bool:
         """Whether it can express a step with these numbers."""
@@ -55,10 +54,10 @@ class Implementation(Protocol):
 
         Args:
             batch: Tensors that it supports and that fit, all on one device and with parameters of one dtype.
-            coefficients: Of the group.
+            coefficients: Of the step.
             norm: The norm at this step; None without a norm.
             grad_scale: The factor that the gradients contain; they are divided by it in place.
 
         Returns:
-            The multiple of the new velocities.
+            The multiple of the new buffers.
         """

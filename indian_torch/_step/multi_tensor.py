@@ -6,22 +6,21 @@ from torch import Tensor
 from indian_core.dynamics import StepCoefficients
 from indian_core.scaled_velocity import of_multiple
 from indian_torch._norm.dispatch import NormStep, Precondition, directions, of_lists
-from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
-from indian_torch._step.settings import Settings
 from indian_torch._step.state import has_dtype_of_its_own
 from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.dtypes import is_full_precision
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_multiple"]
+__all__ = ["buffer_multiple", "can_take", "fits", "step", "supports", "update"]
 
 
-def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+def supports(mode: Mode, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether flags and dtypes allow it. In 16 bits θ would be rounded several times in a step."""
-    if has_dtype_of_its_own(settings, dtype) or not is_full_precision(dtype):
+    if has_dtype_of_its_own(mode, dtype) or not is_full_precision(dtype):
         return False
-    return bool(settings.fused) or settings.foreach is not False
+    return bool(mode.fused) or mode.foreach is not False
 
 
 def can_take(coefficients: Coefficients, *, first: bool) -> bool:
@@ -29,8 +28,8 @@ def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     return True
 
 
-def velocity_multiple(coefficients: Coefficients) -> None:
-    """None: it keeps the velocity itself."""
+def buffer_multiple(coefficients: Coefficients) -> None:
+    """None: it keeps the buffer itself."""
 
 
 def fits(layout: Layout) -> bool:
@@ -46,14 +45,14 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     if norm is not None and batch.accumulators is not None:
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=False)
     c = of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.multiple)
-    step(batch.params, batch.grads, batch.velocities, batch.accumulators, c, precondition)
+    step(batch.params, batch.grads, batch.buffers, batch.accumulators, c, precondition)
     return batch.multiple
 
 
 def step(
     params: list[Tensor],
     grads: list[Tensor],
-    velocities: list[Tensor],
+    buffers: list[Tensor],
     accumulators: list[Tensor] | None,
     c: StepCoefficients,
     precondition: Precondition | None,
@@ -61,20 +60,20 @@ def step(
     """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
     if accumulators is None:
         # The second pass over a chunk finds it in the cache.
-        chunks = chunks_of_lists(params, grads, velocities)
+        chunks = chunks_of_lists(params, grads, buffers)
     else:
-        chunks = directions(params, grads, velocities, accumulators, precondition)
-    for some_params, gradients, some_velocities in chunks:
-        _update(some_params, gradients, some_velocities, c)
+        chunks = directions(params, grads, buffers, accumulators, precondition)
+    for some_params, gradients, some_buffers in chunks:
+        _update(some_params, gradients, some_buffers, c)
 
 
-def _update(params: list[Tensor], gradients: list[Tensor], velocities: list[Tensor], c: StepCoefficients) -> None:
+def _update(params: list[Tensor], gradients: list[Tensor], buffers: list[Tensor], c: StepCoefficients) -> None:
     if c.theta_decay != 0:
-        torch._foreach_add_(velocities, params, alpha=c.velocity_decay)
+        torch._foreach_add_(buffers, params, alpha=c.velocity_decay)
         # Not a product: a factor so near to 1 would be rounded in the same way at every step.
         torch._foreach_add_(params, params, alpha=c.theta_decay)
-    torch._foreach_add_(params, velocities, alpha=c.theta_velocity)
+    torch._foreach_add_(params, buffers, alpha=c.theta_velocity)
     torch._foreach_add_(params, gradients, alpha=c.theta_gradient)
     # Not a product by a number, which PyTorch wraps in a tensor once for each velocity on the CPU.
-    torch._foreach_add_(velocities, velocities, alpha=c.velocity_velocity - 1)
-    torch._foreach_add_(velocities, gradients, alpha=c.velocity_gradient)
+    torch._foreach_add_(buffers, buffers, alpha=c.velocity_velocity - 1)
+    torch._foreach_add_(buffers, gradients, alpha=c.velocity_gradient)

@@ -1,75 +1,47 @@
-"""The settings of a parameter group: its hyperparameters and flags as one immutable value, checked."""
+"""The settings of a parameter group: its hyperparameters and flags as one immutable value. Each family has its own."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from indian_core.hyperparameters import RANGES, check, check_choice, check_flag
-from indian_core.norms import NORMS
+from indian_core.hyperparameters import check_flag
 
-__all__ = ["Scalar", "Settings", "as_number", "check_dtypes", "checked", "settings_of"]
+__all__ = ["Scalar", "as_number", "as_scalar", "check_dtypes", "check_flags", "tensors_in", "with_numbers"]
 
 Scalar: TypeAlias = float | Tensor
 """A number, or a tensor of one element."""
 
-
-class Settings(NamedTuple):
-    """The hyperparameters and flags of a parameter group at one step; see the arguments of `indian_torch.INDIAN`."""
-
-    lr: Scalar
-    alpha: Scalar
-    beta: Scalar
-    initial_speed: Any
-    weight_decay: Scalar
-    norm: str | None
-    norm_decay: Scalar
-    norm_epsilon: Scalar
-    maximize: bool
-    foreach: bool | None
-    differentiable: bool
-    capturable: bool
-    fused: bool | None
-    velocity_dtype: torch.dtype | None
-    norm_dtype: torch.dtype | None
+_FLAGS = ("nesterov", "amsgrad", "maximize", "differentiable", "capturable")
+_OPTIONAL_FLAGS = ("foreach", "fused")
 
 
-def settings_of(group: Mapping[str, Any]) -> Settings:
-    """The settings that a parameter group holds now."""
-    return Settings(**{name: group[name] for name in Settings._fields})
-
-
-def checked(settings: Settings) -> Settings:
-    """The settings, if they are valid, with Python numbers, which can be saved, or tensors.
+def check_flags(values: Mapping[str, Any]) -> None:
+    """Check the flags among the settings.
 
     Raises:
-        TypeError: A hyperparameter is not a number, or a flag, norm or dtype is of another type.
-        ValueError: A hyperparameter is out of its range, or there is no norm of that name.
+        TypeError: A flag is no bool.
         RuntimeError: Two flags exclude each other.
     """
-    values = settings._asdict()
-    numbers = check(**{name: value for name, value in values.items() if name in RANGES})
-    check_choice("norm", settings.norm, tuple(NORMS), optional=True)
-    for name in ("maximize", "differentiable", "capturable"):
-        check_flag(name, values[name])
-    for name in ("foreach", "fused"):
+    for name in _FLAGS:
+        if name in values:
+            check_flag(name, values[name])
+    for name in _OPTIONAL_FLAGS:
         check_flag(name, values[name], optional=True)
     for name, other in (("foreach", "differentiable"), ("fused", "differentiable"), ("fused", "foreach")):
         if values[name] and values[other]:
             raise RuntimeError(f"{name} must be False or None where {other} is True, got True")
-    check_dtypes(settings)
-    return settings._replace(**{name: n for name, n in numbers.items() if not isinstance(values[name], Tensor)})
 
 
-def check_dtypes(settings: Settings) -> None:
-    """Check the dtypes of the state.
+def check_dtypes(**dtypes: Any) -> None:
+    """Check dtypes of the state, given by name.
 
     Raises:
         TypeError: One is no floating dtype.
     """
-    for name in ("velocity_dtype", "norm_dtype"):
-        dtype = getattr(settings, name)
+    for name, dtype in dtypes.items():
         # PyTorch has no arithmetic for dtypes of 8 bits.
         is_right = isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1
         if not (dtype is None or is_right):
@@ -81,3 +53,31 @@ def as_number(value: Any) -> Any:
     if value is None or isinstance(value, float):
         return value
     return float(value.item() if hasattr(value, "item") else value)
+
+
+def as_scalar(value: Any, dtype: torch.dtype) -> Any:
+    """A hyperparameter that the host does not read: a tensor with no dimensions of this dtype, or a number or None."""
+    return value.reshape(()).to(dtype) if isinstance(value, Tensor) else as_number(value)
+
+
+def tensors_in(settings: Any) -> list[tuple[str, Tensor]]:
+    """The hyperparameters that are tensors, by name; those of a pair by name and index."""
+    pairs = zip(settings._fields, settings, strict=True)
+    parts = chain(
+        *(
+            [(f"{name}[{i}]", part) for i, part in enumerate(value)] if isinstance(value, tuple) else [(name, value)]
+            for name, value in pairs
+        )
+    )
+    return [(name, value) for name, value in parts if isinstance(value, Tensor)]
+
+
+def with_numbers(settings: Any) -> Any:
+    """The settings with a number in place of each tensor, to check the others: the values of tensors are not known."""
+
+    def number(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(number, value))
+        return 0.5 if isinstance(value, Tensor) else value
+
+    return settings._replace(**{name: number(value) for name, value in settings._asdict().items()})

@@ -10,17 +10,16 @@ from indian_core.norms import NormCoefficients
 from indian_core.scaled_velocity import of_multiple
 from indian_torch._norm import single_tensor
 from indian_torch._norm.dispatch import NormStep, directions
-from indian_torch._step.coefficients import Coefficients
+from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
-from indian_torch._step.settings import Settings
 from indian_torch._tensors.chunks import chunks
 from indian_torch._tensors.dtypes import at_least_float32
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["can_take", "fits", "step", "supports", "update", "velocity_multiple"]
+__all__ = ["buffer_multiple", "can_take", "fits", "step", "supports", "update"]
 
 
-def supports(settings: Settings, device: torch.device, dtype: torch.dtype) -> bool:
+def supports(mode: Mode, device: torch.device, dtype: torch.dtype) -> bool:
     """True: this is the implementation for whatever no other one supports."""
     return True
 
@@ -30,8 +29,8 @@ def can_take(coefficients: Coefficients, *, first: bool) -> bool:
     return True
 
 
-def velocity_multiple(coefficients: Coefficients) -> None:
-    """None: it keeps the velocity itself."""
+def buffer_multiple(coefficients: Coefficients) -> None:
+    """None: it keeps the buffer itself."""
 
 
 def fits(layout: Layout) -> bool:
@@ -46,7 +45,7 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     step(
         batch.params,
         batch.grads,
-        batch.velocities,
+        batch.buffers,
         batch.accumulators,
         of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.multiple),
         None if norm is None else norm.coefficients,
@@ -57,14 +56,14 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
 def step(
     params: list[Tensor],
     grads: list[Tensor],
-    velocities: list[Tensor],
+    buffers: list[Tensor],
     accumulators: list[Tensor] | None,
     c: StepCoefficients,
     norm: NormCoefficients | None,
 ) -> None:
     """Take one step in place; arguments as of `indian_torch.functional.step`."""
     precondition = None if norm is None else partial(single_tensor.precondition, c=norm)
-    for chunk in directions(params, grads, velocities, accumulators, precondition):
+    for chunk in directions(params, grads, buffers, accumulators, precondition):
         for param, gradient, velocity in zip(*chunk, strict=True):
             if param.dtype == velocity.dtype == at_least_float32(param.dtype):
                 _update_in_place(c, param, gradient, velocity)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,17 @@ from indian_torch._trust_region.flat_layout import FlatLayout
 
 __all__ = ["TrustRegionState"]
 
+_OF_OTHERS: Final[Mapping[str, str]] = {
+    "betas": "has norm_decay and norm_epsilon; norm_decay is the second of betas",
+    "beta2": "has norm_decay and norm_epsilon; norm_decay is beta2",
+    "eps": "has norm_decay and norm_epsilon; norm_epsilon is eps",
+    "lr": "has radius, which finds itself, in its place",
+    "learning_rate": "has radius, which finds itself, in its place",
+    "weight_decay": "has nothing like it",
+    "momentum": "has nothing like it",
+    "amsgrad": "has nothing like it",
+}
+
 
 class TrustRegionState(SavedOptimizer):
     """An optimizer whose groups have all hyperparameters in common, a radius, and an accumulator of squared gradients.
@@ -26,7 +37,8 @@ class TrustRegionState(SavedOptimizer):
         report: Of the last step; None before the first, and not saved.
     """
 
-    _names = Settings._fields
+    _names_in_saved = Settings._fields
+    _names_of_others = _OF_OTHERS
     report: Report | None = None
     _watch: StallWatch | None = None
 

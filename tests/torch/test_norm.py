@@ -12,9 +12,8 @@ from indian_core.dynamics import velocity_step
 from indian_core.norms import accumulate, norm_coefficients, preconditioned, scale
 from indian_core.reference import PhaseForm, PublishedINNAprop, trajectory
 from indian_torch import INDIAN, INNAprop
+from indian_torch._family.indian import coefficients_of, settings_of
 from indian_torch._norm import fused
-from indian_torch._step.coefficients import coefficients_of
-from indian_torch._step.settings import settings_of
 from tests.torch.implementations import NORMS, implementations
 from tests.torch.observation import calls_of, peak_of_a_step
 
@@ -253,7 +252,7 @@ def test_step_rounds_each_of_the_three_once(
         coefficients = norm_coefficients(group["norm"], k + 1, group["norm_decay"], group["norm_epsilon"])
         accumulator = accumulate(accumulator, gradient, coefficients)
         gradient = preconditioned(gradient, scale(accumulator, coefficients, torch))
-        plan = coefficients_of(settings_of(group))
+        plan = coefficients_of(settings_of(group))(k + 1)
         displacement, velocity = velocity_step(theta, velocity, gradient, plan.pre if k else plan.first)
         state = optimizer.state_dict()["state"][0]
         assert state["velocity"].dtype == (velocity_dtype or dtype)
