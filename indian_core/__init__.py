@@ -12,6 +12,7 @@
 - `indian_core.momentum_sgd`: SGD with momentum as a member of the family;
 - `indian_core.adamw`: a start from AdamW's hyperparameters;
 - `indian_core.scaled_velocity`: a step by way of a multiple of the velocity, for primitives that fuse it;
+- `indian_core.adam_kernel`: a step in the order of Adam as one of Adam itself, likewise;
 - `indian_core.proximal`: a move and a decay at once, for primitives that fuse them;
 - `indian_core.reference`: the plain NumPy loops that the adapters are tested against.
 """

@@ -9,9 +9,20 @@ else:
 
     _refuse_old("indian_torch", "torch", _torch)
 
+from indian_torch.damped_adamw import DampedAdamW
+from indian_torch.damped_sgd import DampedSGD
 from indian_torch.innaprop import INNAprop
 from indian_torch.lr_scheduler import LogarithmicDecayLR, PowerDecayLR
 from indian_torch.optimizer import INDIAN, INNA
 from indian_torch.trust_region import TrustRegion
 
-__all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecayLR", "PowerDecayLR", "TrustRegion"]
+__all__ = [
+    "INDIAN",
+    "INNA",
+    "DampedAdamW",
+    "DampedSGD",
+    "INNAprop",
+    "LogarithmicDecayLR",
+    "PowerDecayLR",
+    "TrustRegion",
+]

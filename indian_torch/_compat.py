@@ -21,6 +21,7 @@ __all__ = [
     "flatten",
     "fused_adagrad",
     "fused_adam",
+    "fused_adamw",
     "fused_sgd",
     "is_protected_view",
     "refuse_unfusable",
@@ -94,6 +95,7 @@ def _no_kernel(*_: Any, **__: Any) -> None:
 # In all releases; what finds out whether a kernel is right takes the error to say that it is not.
 fused_sgd: Callable[..., None] = getattr(torch, "_fused_sgd_", _no_kernel)
 fused_adam: Callable[..., None] = getattr(torch, "_fused_adam_", _no_kernel)
+fused_adamw: Callable[..., None] = getattr(torch, "_fused_adamw_", _no_kernel)
 fused_adagrad: Callable[..., None] = getattr(torch, "_fused_adagrad_", _no_kernel)
 
 # The first since 2.11, the second before.

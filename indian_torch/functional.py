@@ -22,6 +22,8 @@ def step(
     accumulators: list[Tensor] | None,
     coefficients: StepCoefficients,
     norm: NormCoefficients | None,
+    *,
+    norm_last: bool = False,
 ) -> None:
     r"""Update parameters that share the coefficients of their step, in place.
 
@@ -34,8 +36,10 @@ def step(
         grads: g, not changed. Real in a norm.
         velocities: m, updated in place; zeros before the first step.
         accumulators: v of the norm, updated in place; zeros before the first step. None without a norm.
-        coefficients: Python numbers, from `indian_core.dynamics.pre_form`.
+        coefficients: Python numbers, from `indian_core.dynamics.pre_form` or `indian_core.damping.pre_damping_form`.
         norm: Python numbers, from `indian_core.norms.norm_coefficients`. None without a norm.
+        norm_last: Whether :math:`A^{-1}` acts on the displacement, as in Adam, and not on the gradient; for
+            coefficients of the damping form. The velocity is then an average of the gradients.
 
     Raises:
         ValueError: One of ``accumulators`` and ``norm`` is None and the other is not.
@@ -58,7 +62,10 @@ def step(
     dtype, *others = set(first_of_each)
     # In 16 bits the operations on many tensors would round after each, and they take but one dtype.
     if not others and is_full_precision(dtype):
+        if norm_last and norm is not None and accumulators is not None:
+            multi_tensor.step_with_norm_last(params, grads, velocities, accumulators, coefficients, norm)
+            return
         precondition = None if norm is None else partial(norm_multi_tensor.precondition, c=norm)
         multi_tensor.step(params, grads, velocities, accumulators, coefficients, precondition)
     else:
-        single_tensor.step(params, grads, velocities, accumulators, coefficients, norm)
+        single_tensor.step(params, grads, velocities, accumulators, coefficients, norm, norm_last=norm_last)

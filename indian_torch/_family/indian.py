@@ -17,6 +17,7 @@ from indian_torch._step.settings import Scalar, as_number, as_scalar, check_dtyp
 __all__ = [
     "ENTRIES",
     "NAMES",
+    "NAMES_IN_SAVED",
     "OF_OTHERS",
     "Settings",
     "check_choices",
@@ -76,6 +77,7 @@ class Settings(NamedTuple):
 
 
 NAMES: Final = Settings._fields
+NAMES_IN_SAVED: Final = NAMES
 
 
 def settings_of(group: Mapping[str, Any]) -> Settings:

@@ -27,12 +27,14 @@ class NormStep:
         count: The number of the step, k >= 1.
         decay: σ.
         epsilon: ε.
+        is_last: Whether A⁻¹ acts on the displacement and not on the gradient.
     """
 
     name: str
     count: int
     decay: float
     epsilon: float
+    is_last: bool = False
 
     @property
     def coefficients(self) -> NormCoefficients:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from indian_core.norms import NormCoefficients
+from indian_core.norms import BareRoot, NormCoefficients, bare_root
 from indian_torch._compat import flatten, unflatten
 
-__all__ = ["precondition"]
+__all__ = ["divisors", "precondition"]
 
 
 def precondition(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> list[Tensor]:
@@ -17,12 +17,29 @@ def precondition(grads: list[Tensor], accumulators: list[Tensor], c: NormCoeffic
         accumulators: v, updated in place.
         c: Of this step.
     """
-    if c.accumulator != 1:
-        torch._foreach_mul_(accumulators, c.accumulator)
-    torch._foreach_addcmul_(accumulators, grads, grads, c.square)
+    _accumulate(grads, accumulators, c)
     scale = flatten(accumulators).sqrt()
     if c.root != 1:
         scale.mul_(c.root)
     scale.add_(c.epsilon)
     gradient = torch.div(flatten(grads), scale, out=scale)
     return list(unflatten(gradient, grads))
+
+
+def divisors(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> tuple[list[Tensor], float]:
+    """Update the accumulators and return D, as views of one new tensor, and a number with A⁻¹u = number · u / D.
+
+    Args:
+        grads: g, real, of one dtype and on one device, as the accumulators are.
+        accumulators: v, updated in place.
+        c: Of this step, with a root.
+    """
+    _accumulate(grads, accumulators, c)
+    root: BareRoot = bare_root(c)
+    return list(unflatten(flatten(accumulators).sqrt().add_(root.epsilon), grads)), root.multiple
+
+
+def _accumulate(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> None:
+    if c.accumulator != 1:
+        torch._foreach_mul_(accumulators, c.accumulator)
+    torch._foreach_addcmul_(accumulators, grads, grads, c.square)

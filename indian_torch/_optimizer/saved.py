@@ -51,9 +51,11 @@ class SavedOptimizer(Optimizer):
         """
         given: dict[str, Any] = {}
 
-        def keep(_: Optimizer, state_dict: dict[str, Any]) -> None:
+        def keep(_: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+            state_dict = self._completed(state_dict)
             self._refuse_unfit(state_dict)
             given.update(state_dict)
+            return state_dict
 
         # The last hook before, and the first one after: hooks of the user see and change what is loaded.
         hooks = (
@@ -70,6 +72,10 @@ class SavedOptimizer(Optimizer):
         finally:
             for hook in hooks:
                 hook.remove()
+
+    def _completed(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        """The state to load, with what it may lack; it is not changed."""
+        return state_dict
 
     def _saved(self, state: dict[str, Any]) -> dict[str, Any]:
         """A copy of the state of a parameter, as it is saved; it shares no tensor."""
@@ -136,13 +142,14 @@ def _of_another(own: str, missing: list[str], saved: Mapping[str, Any]) -> str:
     """The error for a state of another optimizer."""
     if "betas" in saved:
         other = (
-            "It looks like a state of Adam or AdamW. It cannot be converted: start with a new state, and choose "
-            "hyperparameters by the section 'Replace AdamW' of the PyTorch quickstart"
+            "It looks like a state of Adam or AdamW, which indian_torch.DampedAdamW takes over. It cannot be converted "
+            "to another: start with a new state, and choose hyperparameters by the section 'Replace AdamW' of the "
+            "PyTorch quickstart"
         )
     elif "momentum" in saved:
         other = (
-            "It looks like a state of SGD. It cannot be taken over; its hyperparameters can, with "
-            "indian_core.from_momentum_sgd: start with a new state"
+            "It looks like a state of SGD, which indian_torch.DampedSGD takes over. No other can; its hyperparameters "
+            "can be converted to those of INDIAN, with indian_core.from_momentum_sgd: start with a new state"
         )
     else:
         other = "It is of another optimizer: start with a new state"

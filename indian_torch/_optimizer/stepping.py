@@ -33,7 +33,7 @@ class SteppingOptimizer(SavedOptimizer):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._names_in_saved = cls._family.NAMES
+        cls._names_in_saved = cls._family.NAMES_IN_SAVED
         cls._names_of_others = cls._family.OF_OTHERS
 
     def __init__(self, params: ParamsT, settings: Any) -> None:
@@ -96,6 +96,25 @@ class SteppingOptimizer(SavedOptimizer):
     def _defaults_of(self, settings: Any) -> dict[str, Any]:
         """The defaults of groups."""
         return self._family.entries_of_group(settings)
+
+    def _completed(self, state_dict: dict[str, Any]) -> dict[str, Any]:
+        pairs = list(zip(self.param_groups, state_dict["param_groups"], strict=False))
+        if all(name in saved for _, saved in pairs for name in self._family.NAMES):
+            return state_dict
+        has_states = any(state_dict["state"].values())
+        completed = [self._completed_group(own, saved, has_states=has_states) for own, saved in pairs]
+        return state_dict | {"param_groups": completed + state_dict["param_groups"][len(pairs) :]}
+
+    def _completed_group(self, own: dict[str, Any], saved: dict[str, Any], *, has_states: bool) -> dict[str, Any]:
+        """A saved group with all hyperparameters, those that it may lack being one's own.
+
+        Args:
+            own: The group that is to take it.
+            saved: The saved group.
+            has_states: Whether there are states beside the groups.
+        """
+        optional = [name for name in self._family.NAMES if name not in self._names_in_saved]
+        return {name: own[name] for name in optional} | saved
 
     def _saved(self, state: dict[str, Any]) -> dict[str, Any]:
         entries = self._family.ENTRIES

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from indian_torch._step import fused, multi_tensor, single_tensor, traceable
+from indian_torch._step import fused, fused_adam, multi_tensor, single_tensor, traceable
 from indian_torch._step.family import Mode
 from indian_torch._step.gather import Gathered
 from indian_torch._step.grouping import Choices, Members, grouped
@@ -26,7 +26,7 @@ from indian_torch._tensors.writable import outside_inference_mode
 
 __all__ = ["IMPLEMENTATIONS", "Ready", "prepare", "step_group"]
 
-IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused, multi_tensor, single_tensor)
+IMPLEMENTATIONS: Final[tuple[Implementation, ...]] = (fused_adam, fused, multi_tensor, single_tensor)
 """The implementations whose coefficients are Python numbers, best first; the last one supports everything."""
 
 

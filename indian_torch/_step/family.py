@@ -90,6 +90,7 @@ class Family(Protocol):
     Attributes:
         ENTRIES: What the state of a parameter has.
         NAMES: The hyperparameters and flags that a group has.
+        NAMES_IN_SAVED: Those that a saved group must have.
         OF_OTHERS: Hyperparameters of other optimizers, and what this family has in their place.
     """
 
@@ -98,6 +99,9 @@ class Family(Protocol):
 
     @property
     def NAMES(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def NAMES_IN_SAVED(self) -> tuple[str, ...]: ...  # noqa: N802
 
     @property
     def OF_OTHERS(self) -> Mapping[str, str]: ...  # noqa: N802

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients
+from indian_core.norms import NormCoefficients
 from indian_core.scaled_velocity import of_multiple
+from indian_torch._norm import multi_tensor as norm_multi_tensor
 from indian_torch._norm.dispatch import NormStep, Precondition, directions, of_lists
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
@@ -13,7 +15,7 @@ from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.dtypes import is_full_precision
 from indian_torch._tensors.layout import Layout
 
-__all__ = ["buffer_multiple", "can_take", "fits", "step", "supports", "update"]
+__all__ = ["buffer_multiple", "can_take", "fits", "step", "step_with_norm_last", "supports", "update"]
 
 
 def supports(mode: Mode, device: torch.device, dtype: torch.dtype) -> bool:
@@ -41,10 +43,17 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     """Take the step of a batch in place; see `indian_torch._step.implementation.Implementation`."""
     if grad_scale is not None:
         torch._foreach_div_(batch.grads, grad_scale.item())
+    c = coefficients.first if batch.is_first else coefficients.pre
+    if coefficients.is_average and not batch.is_first and coefficients.post.theta_gradient == 0:
+        # θ moves by the new buffer alone, which saves a pass.
+        c = coefficients.post
+    c = of_multiple(c, batch.multiple)
     precondition = None
     if norm is not None and batch.accumulators is not None:
+        if norm.is_last:
+            step_with_norm_last(batch.params, batch.grads, batch.buffers, batch.accumulators, c, norm.coefficients)
+            return batch.multiple
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=False)
-    c = of_multiple(coefficients.first if batch.is_first else coefficients.pre, batch.multiple)
     step(batch.params, batch.grads, batch.buffers, batch.accumulators, c, precondition)
     return batch.multiple
 
@@ -67,13 +76,52 @@ def step(
         _update(some_params, gradients, some_buffers, c)
 
 
+def step_with_norm_last(
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor],
+    accumulators: list[Tensor],
+    c: StepCoefficients,
+    norm: NormCoefficients,
+) -> None:
+    """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
+    for some_params, some_grads, some_buffers, some_accumulators in chunks_of_lists(
+        params, grads, buffers, accumulators
+    ):
+        divisors, multiple = norm_multi_tensor.divisors(some_grads, some_accumulators, norm)
+        if c.theta_decay != 0:
+            # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+            torch._foreach_add_(some_params, some_params, alpha=c.theta_decay)
+        if c.theta_gradient == 0:
+            _advance(some_buffers, some_grads, c)
+            torch._foreach_addcdiv_(some_params, some_buffers, divisors, c.theta_next_velocity * multiple)
+        else:
+            directions = torch._foreach_add(some_grads, some_buffers, alpha=c.theta_velocity / c.theta_gradient)
+            _advance(some_buffers, some_grads, c)
+            torch._foreach_addcdiv_(some_params, directions, divisors, c.theta_gradient * multiple)
+
+
 def _update(params: list[Tensor], gradients: list[Tensor], buffers: list[Tensor], c: StepCoefficients) -> None:
+    if c.gradient_decay != 0:
+        gradients = list(torch._foreach_add(gradients, params, alpha=c.gradient_decay))
     if c.theta_decay != 0:
-        torch._foreach_add_(buffers, params, alpha=c.velocity_decay)
+        if c.velocity_decay != 0:
+            torch._foreach_add_(buffers, params, alpha=c.velocity_decay)
         # Not a product: a factor so near to 1 would be rounded in the same way at every step.
         torch._foreach_add_(params, params, alpha=c.theta_decay)
+    if c.theta_next_velocity != 0:
+        _advance(buffers, gradients, c)
+        torch._foreach_add_(params, buffers, alpha=c.theta_next_velocity)
+        if c.theta_gradient != 0:
+            torch._foreach_add_(params, gradients, alpha=c.theta_gradient)
+        return
     torch._foreach_add_(params, buffers, alpha=c.theta_velocity)
     torch._foreach_add_(params, gradients, alpha=c.theta_gradient)
-    # Not a product by a number, which PyTorch wraps in a tensor once for each velocity on the CPU.
+    _advance(buffers, gradients, c)
+
+
+def _advance(buffers: list[Tensor], gradients: list[Tensor], c: StepCoefficients) -> None:
+    """Let the buffers become the next ones."""
+    # Not a product by a number, which PyTorch wraps in a tensor once for each buffer on the CPU.
     torch._foreach_add_(buffers, buffers, alpha=c.velocity_velocity - 1)
     torch._foreach_add_(buffers, gradients, alpha=c.velocity_gradient)
