@@ -10,27 +10,19 @@ from keras import ops
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
 from indian_core.norms import NORMS
-from indian_tf._arguments.constructor import check_names, checked, checked_floating_dtype, checked_learning_rate
-from indian_tf._arguments.gradients import checked_gradient
-from indian_tf._compat import Variable, add_optimizer_variables, index_of, known_variables, uses_weight_decay
-from indian_tf._saved.exemptions import SavedExemptions
-from indian_tf._saved.state import check_fit, load_own_variables
-from indian_tf._step.any_backend import Arrays
-from indian_tf._step.dispatch import backend_named
+from indian_tf._arguments.constructor import check_names, checked_floating_dtype
+from indian_tf._compat import add_optimizer_variables, known_variables
+from indian_tf._optimizer.family import FamilyOptimizer
 from indian_tf._step.dtypes import at_least_float32
-from indian_tf._step.settings import Settings
-from indian_tf._step.sharing import OneStep, Sharing
+from indian_tf._step.settings import INDIANSettings
 
 __all__ = ["INDIAN", "INNA"]
 
-_BACKEND: Final = backend_named(keras.backend.backend())
 _ACCUMULATOR: Final = "norm_accumulator"
-_OWN: Final = ("alpha", "beta", "initial_speed", "norm", "norm_decay", "norm_epsilon", "norm_dtype")
-"""The hyperparameters that Keras' own optimizers do not have."""
 
 
 @keras.saving.register_keras_serializable(package="indian")
-class INDIAN(SavedExemptions):
+class INDIAN(FamilyOptimizer):
     r"""INDIAN, the inertial Newton algorithm: a heavy ball with Newton damping, at the cost of a gradient.
 
     With the velocity :math:`m`, gradient :math:`g`, step size :math:`\gamma` (``learning_rate``), viscous damping
@@ -93,8 +85,7 @@ class INDIAN(SavedExemptions):
         >>> history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     """
 
-    _fixed: tuple[str, ...] = ()
-    """The hyperparameters that a subclass sets itself; its config does not hold them."""
+    _own = ("alpha", "beta", "initial_speed", "norm", "norm_decay", "norm_epsilon", "norm_dtype")
 
     def __init__(
         self,
@@ -128,7 +119,9 @@ class INDIAN(SavedExemptions):
         )
         check_choice("norm", norm, NORMS, optional=True)
         norm_dtype = checked_floating_dtype("norm_dtype", norm_dtype)
-        shared = checked(
+        super().__init__(
+            learning_rate,
+            name=name,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
@@ -138,8 +131,8 @@ class INDIAN(SavedExemptions):
             ema_overwrite_frequency=ema_overwrite_frequency,
             loss_scale_factor=loss_scale_factor,
             gradient_accumulation_steps=gradient_accumulation_steps,
+            **kwargs,
         )
-        super().__init__(learning_rate=checked_learning_rate(learning_rate), name=name, **shared, **kwargs)
         self.alpha = own["alpha"]
         self.beta = own["beta"]
         self.initial_speed = resolve_initial_speed(own["initial_speed"], norm)
@@ -147,7 +140,6 @@ class INDIAN(SavedExemptions):
         self.norm_decay = own["norm_decay"]
         self.norm_epsilon = own["norm_epsilon"]
         self.norm_dtype = norm_dtype
-        self._sharing = Sharing()
 
     def build(self, variables: list[Any]) -> None:
         """Create the velocity of each variable, in a norm its accumulator, and the vector of their step counts."""
@@ -168,108 +160,9 @@ class INDIAN(SavedExemptions):
             kwargs["dtype"] = self.norm_dtype
         return super().add_variable(*args, **kwargs)
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Take one step of each variable, as every Keras optimizer does.
-
-        A gradient may have another dtype than its variable.
-
-        Raises:
-            TypeError: A gradient is no tensor of real numbers.
-            ValueError: A gradient does not have its variable's shape, or there are more or fewer gradients than
-                variables. In each case, and in that of an error in the ``update_step`` of a subclass, nothing has
-                changed. After an error in a variable's constraint, as on Keras' own optimizers, the variables have
-                taken the step, except on the JAX backend.
-        """
-        grads = list(grads)
-        variables = known_variables(self) if trainable_variables is None else list(trainable_variables)
-        if not grads or (trainable_variables is None and not self.built):
-            super().apply(grads)
-            return
-        if len(grads) != len(variables):
-            raise ValueError(f"grads must be one for each of the {len(variables)} variables, got {len(grads)}")
-        pairs = zip(grads, variables, strict=True)
-        grads = [None if gradient is None else self._checked(gradient, variable) for gradient, variable in pairs]
-        if not self.built:
-            self.build(variables)
-        # The step of a subclass may raise anything, after other variables have moved.
-        with _BACKEND.all_or_nothing([*variables, *self.variables], may_copy=self._has_own_step()):
-            super().apply(grads, None if trainable_variables is None else variables)
-
-    def _checked(self, gradient: Any, variable: Any) -> Any:
-        """A gradient as Keras can work with it."""
-        tensor = _BACKEND.dense(checked_gradient(gradient, variable))
-        # Keras adds up gradients and accumulators, and norms of gradients, as they are, and divides by a scale.
-        together = self.gradient_accumulation_steps or self.global_clipnorm
-        dtype = keras.backend.standardize_dtype(variable.dtype)
-        own = keras.backend.standardize_dtype(tensor.dtype)
-        return ops.cast(tensor, dtype) if own != dtype and (together or "int" in own) else tensor
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Take one step of one variable.
-
-        A direct call takes the step that `apply` would take with this gradient and learning rate, weight decay
-        included. It counts as a step of the variable, so that the next one is not a first step. As on Keras' own
-        optimizers, it neither clips nor accumulates, and leaves ``iterations`` to the caller.
-
-        On PyTorch, `apply` updates many variables at once and calls this only if a subclass replaces it.
-
-        Args:
-            gradient: g, a tensor of the variable's shape.
-            variable: One of the variables that the optimizer was built with.
-            learning_rate: γ, a number or a tensor of no dimensions.
-
-        Raises:
-            KeyError: The optimizer was not built with the variable.
-            TypeError, ValueError: As `apply`.
-
-        Example:
-            >>> import keras
-            >>> from indian_tf import INDIAN
-            >>> variable = keras.Variable([1.0])
-            >>> optimizer = INDIAN(initial_speed=1.0)
-            >>> optimizer.build([variable])
-            >>> optimizer.update_step(keras.ops.convert_to_tensor([2.0]), variable, 0.25)
-            >>> keras.ops.convert_to_numpy(variable).tolist()
-            [0.5]
-        """
-        index = index_of(self, variable)
-        step = self._sharing.find(learning_rate)
-        if step is None:
-            gradient = _BACKEND.dense(checked_gradient(gradient, variable))
-            step = OneStep(learning_rate, self._steps[index], _BACKEND)
-        (settings,) = self._settings([index])
-        arrays = Arrays(variable, self._velocities[index], self._accumulators[index])
-        _BACKEND.update(arrays, gradient, step.of_variable(index, settings))
-        if not self._sharing.is_open:
-            self._count([index])
-
-    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
-        """Take one step of the variables that have a gradient, and count it. Keras calls this for each update."""
-        indices = [index_of(self, variable) for variable in trainable_variables]
-        if _BACKEND.updates_many and not self._has_own_step():
-            counts = ops.convert_to_numpy(self._steps).tolist()
-            arrays = (
-                trainable_variables,
-                [self._velocities[index] for index in indices],
-                [self._accumulators[index] for index in indices],
-            )
-            steps = [counts[index] for index in indices]
-            _BACKEND.update_many(Arrays(*arrays), grads, self._settings(indices), steps, learning_rate)
-        else:
-            if isinstance(learning_rate, Variable):
-                # Its value is an object of this step alone, by which `update_step` finds what is shared.
-                learning_rate = _BACKEND.read(learning_rate, learning_rate.dtype)
-            with self._sharing.open(OneStep(learning_rate, self._steps, _BACKEND)):
-                super()._backend_update_step(grads, trainable_variables, learning_rate)
-        self._count(indices)
-
-    def _has_own_step(self) -> bool:
-        """Whether a subclass replaces the step of a variable."""
-        return type(self).update_step is not INDIAN.update_step
-
-    def _settings(self, indices: list[int]) -> list[Settings]:
-        """The hyperparameters of the step of each of these variables."""
-        decaying = Settings(
+    def _hyperparameters(self) -> INDIANSettings:
+        """The hyperparameters of the step of a variable that decays."""
+        return INDIANSettings(
             self.alpha,
             self.beta,
             self.initial_speed,
@@ -278,26 +171,16 @@ class INDIAN(SavedExemptions):
             self.norm_decay,
             self.norm_epsilon,
         )
-        if decaying.weight_decay == 0:
-            return [decaying] * len(indices)
-        exempt = decaying._replace(weight_decay=0.0)
-        # TensorFlow's own variable, which a step is given there, has another name than Keras'.
-        known = known_variables(self)
-        variables = [known[index] for index in indices]
-        return [decaying if uses_weight_decay(self, variable) else exempt for variable in variables]
+
+    def _steps_of(self, index: int | None) -> Any:
+        """The steps that a variable has taken; for None a vector of those of all variables."""
+        return self._steps if index is None else self._steps[index]
 
     def _count(self, indices: list[int]) -> None:
         """Count one step of each of these variables."""
         moved = np.zeros(len(self._velocities), dtype="int32")
         moved[indices] = 1
         self._steps.assign_add(ops.cast(moved, self._steps.dtype))
-
-    def _apply_weight_decay(self, variables: list[Any]) -> None:
-        """Nothing: the step itself decays θ and the velocity together, where Keras would shrink θ alone."""
-
-    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
-        """Take one step without changing anything; see `keras.optimizers.Optimizer`. Not on TensorFlow."""
-        return _BACKEND.apply_statelessly(super().stateless_apply, optimizer_variables, grads, trainable_variables)
 
     def phase(self, variable: Any) -> Any:
         """The phase variable ψ of a trainable variable, a tensor of its shape and dtype.
@@ -322,23 +205,6 @@ class INDIAN(SavedExemptions):
         dtype, velocity = at_least_float32(variable.dtype), self._velocities[index]
         phase = phase_from_velocity(ops.cast(variable, dtype), ops.cast(velocity, dtype), self.alpha, self.beta)
         return ops.stop_gradient(ops.cast(phase, variable.dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, and the exemptions from weight decay if there are any."""
-        return super().get_config() | {name: getattr(self, name) for name in _OWN if name not in self._fixed}
-
-    def load_own_variables(self, store: Any) -> None:
-        """Load the state from a store of Keras, or warn that it is another's and load nothing."""
-        load_own_variables(self, super().load_own_variables, store)
-
-    def set_weights(self, weights: Any) -> None:
-        """Set the state; see `keras.optimizers.Optimizer`.
-
-        Raises:
-            ValueError: The arrays are not as many as those of the state, or not of their shapes; none has changed.
-        """
-        check_fit(self, weights)
-        super().set_weights(weights)
 
 
 INNA = INDIAN
