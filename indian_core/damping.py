@@ -118,7 +118,8 @@ def pre_damping_form(
         velocity_decay=0.0,
         velocity_velocity=momentum,
         velocity_gradient=1 - momentum if gain is None else gain,
-        theta_velocity=-learning_rate * from_buffer,
+        # With a buffer that does not act the term is absent for a traced learning rate, too.
+        theta_velocity=0.0 if is_absent(from_buffer) else -learning_rate * from_buffer,
         theta_next_velocity=0.0,
         theta_gradient=-learning_rate * from_gradient,
         gradient_decay=penalty,
@@ -229,6 +230,16 @@ def damping_of_nesterov(momentum: Scalar) -> Scalar:
         1.5
     """
     return 1 + momentum
+
+
+def default_damping(momentum: Scalar) -> Scalar:
+    """The damping of all optimizers where none is given: that of Nesterov's momentum.
+
+    Example:
+        >>> default_damping(0.5)
+        1.5
+    """
+    return damping_of_nesterov(momentum)
 
 
 def to_damping(step_size: float, alpha: float, beta: float) -> DampingSettings:

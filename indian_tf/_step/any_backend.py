@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from indian_core.dynamics import velocity_step
+from indian_core.dynamics import StepCoefficients, displacement, is_absent, next_velocity
 from indian_core.norms import accumulate, preconditioned, scale
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
@@ -22,7 +22,7 @@ class Arrays(NamedTuple):
 
     Attributes:
         theta: θ; on TensorFlow perhaps one of TensorFlow's own variables.
-        velocity: m.
+        velocity: m; None for a step without one.
         accumulator: v of the norm; None without a norm.
     """
 
@@ -90,21 +90,28 @@ class AnyBackend:
         # In bfloat16, 1 − αγ would be 1.
         dtype = at_least_float32(*arrays.dtypes())
         found: Coefficients = coefficients(coefficients_of, dtype)
-        step, norm = found
-        theta, m, g = self.read(variable, dtype), self.read(velocity, dtype), self.read(gradient, dtype)
-        v = direction = None
+        step, norm, norm_last = found
+        theta, g = self.read(variable, dtype), self.read(gradient, dtype)
+        m = None if velocity is None else self.read(velocity, dtype)
+        v, direction = None, g
         if accumulator is not None:
             v = accumulate(self.read(accumulator, dtype), g, norm)
             _assign(accumulator, v)
-            direction = preconditioned(g, scale(v, norm, ops))
-        displacement, m_next = velocity_step(theta, m, g if direction is None else direction, step)
-        _assign(variable, theta + displacement)
+            direction = g if norm_last else preconditioned(g, scale(v, norm, ops))
+        move = (
+            _move_in_norm(theta, m, g, step, scale(v, norm, ops))
+            if norm_last
+            else displacement(theta, m, None, direction, step)
+        )
+        m_next = None if m is None else next_velocity(theta, m, direction, step)
+        _assign(variable, theta + move)
+        if m is None:
+            return
         one = self._one_after(variable, dtype)
         if one is not None:
             # Computed again: XLA would keep a direction that two results need in a buffer of the parameters' size.
-            again = g if v is None else preconditioned(g, scale(one * v, norm, ops))
-            later = step._replace(velocity_velocity=one * step.velocity_velocity)
-            _, m_next = velocity_step(theta, m, again, later)
+            again = g if v is None or norm_last else preconditioned(g, scale(one * v, norm, ops))
+            m_next = next_velocity(theta, m, again, step._replace(velocity_velocity=one * step.velocity_velocity))
         _assign(velocity, m_next)
 
     def update_many(
@@ -118,7 +125,8 @@ class AnyBackend:
         """Take one step of many variables in few calls.
 
         Args:
-            arrays: The variables and their state, lists; in the third the entries are None without a norm.
+            arrays: The variables and their state, lists; in the second the entries are None without a velocity, in the
+                third without a norm.
             gradients: g of each.
             settings: Of each.
             steps: The number of steps that each has taken.
@@ -156,6 +164,12 @@ class AnyBackend:
         # Always false. But XLA looks at the two parts one by one, and each of them is true of some numbers.
         never = ops.logical_and(ops.equal(element, element), ops.not_equal(element, element))
         return 1.0 + ops.cast(never, dtype)
+
+
+def _move_in_norm(theta: Any, velocity: Any, gradient: Any, step: StepCoefficients, scale: Any) -> Any:
+    """The displacement of a step in pre form whose norm acts on all but the decay."""
+    move = preconditioned(displacement(None, velocity, None, gradient, step._replace(theta_decay=0.0)), scale)
+    return move if is_absent(step.theta_decay) else move + step.theta_decay * theta
 
 
 def _assign(variable: Any, value: Any) -> None:

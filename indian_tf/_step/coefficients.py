@@ -18,10 +18,13 @@ class Coefficients(NamedTuple):
     Attributes:
         step: In pre form.
         norm: Of the norm; those of the Euclidean norm without one.
+        norm_last: Whether A⁻¹ acts on the displacement, as in Adam, and not on the gradient. It does not act on weight
+            decay, and the velocity then averages the gradient itself.
     """
 
     step: StepCoefficients
     norm: NormCoefficients
+    norm_last: bool = False
 
 
 Compute: TypeAlias = Callable[[Settings, Any, Any], Any]
@@ -47,4 +50,4 @@ def coefficients_of(settings: Settings, learning_rate: Any, steps: Any) -> Coeff
         (0.5, 1.0)
     """
     norm = norm_coefficients(settings.norm, steps + 1, settings.norm_decay, settings.norm_epsilon, ops)
-    return Coefficients(settings.step(learning_rate, steps), norm)
+    return Coefficients(settings.step(learning_rate, steps), norm, settings.norm_last)

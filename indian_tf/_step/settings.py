@@ -4,9 +4,10 @@ from typing import Any, NamedTuple, Protocol
 
 from keras import ops
 
+from indian_core.damping import pre_damping_form
 from indian_core.dynamics import StepCoefficients, pre_form
 
-__all__ = ["INDIANSettings", "Settings"]
+__all__ = ["DampingFormSettings", "INDIANSettings", "Settings"]
 
 
 class Settings(Protocol):
@@ -17,6 +18,7 @@ class Settings(Protocol):
         norm: None or a key of `indian_core.norms.NORMS`.
         norm_decay: σ.
         norm_epsilon: ε.
+        norm_last: As in `indian_tf._step.coefficients.Coefficients`.
     """
 
     @property
@@ -30,6 +32,9 @@ class Settings(Protocol):
 
     @property
     def norm_epsilon(self) -> float: ...
+
+    @property
+    def norm_last(self) -> bool: ...
 
     def without_decay(self) -> "Settings":
         """The same for a variable that is exempt from weight decay."""
@@ -66,6 +71,11 @@ class INDIANSettings(NamedTuple):
     norm_decay: float
     norm_epsilon: float
 
+    @property
+    def norm_last(self) -> bool:
+        """False: the velocity is that in the norm."""
+        return False
+
     def without_decay(self) -> "INDIANSettings":
         """As in `Settings`."""
         return self._replace(weight_decay=0.0)
@@ -79,6 +89,46 @@ class INDIANSettings(NamedTuple):
             initial_speed=self.initial_speed,
             weight_decay=self.weight_decay,
             first=_is_zero(steps),
+        )
+
+
+class DampingFormSettings(NamedTuple):
+    """The settings of the damping form.
+
+    Attributes:
+        momentum: μ.
+        damping: r.
+        weight_decay: As in `Settings`.
+        gain: As in `indian_core.damping.pre_damping_form`; with None the bias of the average is taken out.
+        norm: As in `Settings`.
+        norm_decay: As in `Settings`.
+        norm_epsilon: As in `Settings`.
+        norm_last: As in `Settings`.
+    """
+
+    momentum: float
+    damping: float
+    weight_decay: float
+    gain: float | None = None
+    norm: str | None = None
+    norm_decay: float = 0.0
+    norm_epsilon: float = 0.0
+    norm_last: bool = False
+
+    def without_decay(self) -> "DampingFormSettings":
+        """As in `Settings`."""
+        return self._replace(weight_decay=0.0)
+
+    def step(self, learning_rate: Any, steps: Any) -> StepCoefficients:
+        """As in `Settings`."""
+        return pre_damping_form(
+            learning_rate,
+            self.momentum,
+            self.damping,
+            weight_decay=self.weight_decay,
+            gain=self.gain,
+            count=steps + 1 if self.gain is None else None,
+            xp=ops,
         )
 
 

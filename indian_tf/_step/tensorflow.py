@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import ops
 
-from indian_core.norms import NormCoefficients, bare_root
+from indian_core.dynamics import is_absent
+from indian_core.norms import bare_root
 from indian_core.proximal import ProximalStep, proximal_step
 from indian_tf._compat import Variable, is_in_xla_graph
 from indian_tf._step.any_backend import AnyBackend, Arrays
@@ -51,18 +52,23 @@ BACKEND = TensorFlow()
 
 
 class Accumulation(NamedTuple):
-    """How v takes the square of a gradient in: v⁺ = ``kept`` v + ``square`` g².
+    """How an array takes another one in: x⁺ = ``kept`` x + ``taken`` d. So do v with g², and a buffer with g.
 
     Attributes:
-        kept: As ``accumulator`` in `indian_core.norms.NormCoefficients`.
-        square: As there.
-        proximal: The same as a proximal step along g², if ``kept`` and ``square`` are Python numbers other than 0, and
+        kept: For v, as ``accumulator`` in `indian_core.norms.NormCoefficients`.
+        taken: For v, as ``square`` there.
+        proximal: The same as a proximal step along d, if ``kept`` and ``taken`` are Python numbers other than 0, and
             ``kept`` is not 1 either; else None.
     """
 
     kept: Any
-    square: Any
+    taken: Any
     proximal: ProximalStep | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the numbers are Python numbers."""
+        return _is_number(self.kept) and _is_number(self.taken)
 
 
 class Rates(NamedTuple):
@@ -71,22 +77,32 @@ class Rates(NamedTuple):
     They belong to one variable, or are vectors of those of many. The penalties are Python numbers.
 
     Attributes:
-        theta: Weight decay and the move of θ by the velocity.
+        theta_decay: As in `indian_core.dynamics.StepCoefficients`, with the opposite sign; the Python number 0 where
+            ``theta`` contains it.
+        theta: The move of θ by the velocity, and weight decay where the velocity decays with θ.
         velocity_decay: As in `indian_core.dynamics.StepCoefficients`, with the opposite sign.
         velocity_velocity: As there.
         theta_gradient: As there, for the gradient over √v + epsilon, and with the opposite sign.
         velocity_gradient: Likewise.
+        velocity: How the velocity takes in a gradient that is in no norm.
+        multiple: What the norm multiplies with, beside 1/(√v + epsilon). ``theta_gradient`` and ``velocity_gradient``
+            contain it, except with ``norm_last``.
         epsilon: ε on the scale of √v.
         accumulation: How v takes the gradient in.
+        norm_last: As in `indian_tf._step.coefficients.Coefficients`.
     """
 
+    theta_decay: Any
     theta: ProximalStep
     velocity_decay: Any
     velocity_velocity: Any
     theta_gradient: Any
     velocity_gradient: Any
+    velocity: Accumulation
+    multiple: Any
     epsilon: Any
     accumulation: Accumulation
+    norm_last: bool
 
 
 def rates(coefficients: Coefficients, weight_decay: float) -> Rates:
@@ -96,16 +112,23 @@ def rates(coefficients: Coefficients, weight_decay: float) -> Rates:
         coefficients: Of one variable or of many.
         weight_decay: λ of these.
     """
-    c, norm = coefficients
+    c, norm, norm_last = coefficients
     root = bare_root(norm)
+    in_gradient = 1.0 if norm_last else root.multiple
+    # In velocity form, θ decays in proportion to its move by the velocity.
+    decay, decay_alone = (0.0, -c.theta_decay) if is_absent(c.velocity_decay) else (weight_decay, 0.0)
     return Rates(
-        theta=proximal_step(c.theta_velocity, weight_decay, ops),
+        theta_decay=decay_alone,
+        theta=proximal_step(c.theta_velocity, decay, ops),
         velocity_decay=-c.velocity_decay,
         velocity_velocity=c.velocity_velocity,
-        theta_gradient=-c.theta_gradient * root.multiple,
-        velocity_gradient=-c.velocity_gradient * root.multiple,
+        theta_gradient=-c.theta_gradient * in_gradient,
+        velocity_gradient=-c.velocity_gradient * in_gradient,
+        velocity=_accumulation(c.velocity_velocity, c.velocity_gradient),
+        multiple=root.multiple,
         epsilon=root.epsilon,
-        accumulation=_accumulation(norm),
+        accumulation=_accumulation(norm.accumulator, norm.square),
+        norm_last=norm_last,
     )
 
 
@@ -113,12 +136,11 @@ def _rates_of(settings: Settings, learning_rate: Any, steps: Any) -> Rates:
     return rates(coefficients_of(settings, learning_rate, steps), settings.weight_decay)
 
 
-def _accumulation(norm: NormCoefficients) -> Accumulation:
-    kept, square = norm.accumulator, norm.square
+def _accumulation(kept: Any, taken: Any) -> Accumulation:
     proximal = None
-    if _is_number(kept) and _is_number(square) and kept not in (0, 1) and square != 0:
-        proximal = proximal_step(square, (1 - kept) / square)
-    return Accumulation(kept, square, proximal)
+    if _is_number(kept) and _is_number(taken) and kept not in (0, 1) and taken != 0:
+        proximal = proximal_step(taken, (1 - kept) / taken)
+    return Accumulation(kept, taken, proximal)
 
 
 def _is_number(value: Any) -> bool:
@@ -145,37 +167,61 @@ def _update_in_place(arrays: Arrays, gradient: Any, r: Rates) -> None:
     """Take one step in place; the gradient has the dtype of the arrays."""
     g = tf.convert_to_tensor(gradient)
     theta, m, v = (_resource(each) for each in arrays)
+    if r.norm_last:
+        _update_in_norm_last(theta, m, v, g, r)
+        return
+    if not _is(r.theta_decay, 0):
+        _subtract(theta, r.theta_decay, tf.convert_to_tensor(theta))
+    if m is None:
+        _subtract(theta, r.theta_gradient, g)
+        return
     if r.theta.penalty:
         _subtract(m, r.velocity_decay, tf.convert_to_tensor(theta))
     value = tf.convert_to_tensor(m)
     _take_proximal_step(theta, r.theta, value)
+    if v is None and r.velocity.is_known:
+        _subtract(theta, r.theta_gradient, g)
+        _accumulate(m, r.velocity, g)
+        return
     m.assign(r.velocity_velocity * value, read_value=False)
     if v is None:
         _subtract(theta, r.theta_gradient, g)
         _subtract(m, r.velocity_gradient, g)
         return
     # The next operation can add g² by itself.
-    adds_square = _is(r.accumulation.kept, 1) and _is(r.accumulation.square, 1)
+    adds_square = _is(r.accumulation.kept, 1) and _is(r.accumulation.taken, 1)
     if not adds_square:
         _accumulate(v, r.accumulation, tf.square(g))
     _subtract_in_norm(theta, v, r.theta_gradient, g, r.epsilon, accumulate=adds_square)
     _subtract_in_norm(m, v, r.velocity_gradient, g, r.epsilon, accumulate=False)
 
 
+def _update_in_norm_last(theta: Any, m: Any, v: Any, g: Any, r: Rates) -> None:
+    """Take one step in place whose norm acts on all but the decay, and whose velocity takes in the gradient itself."""
+    _accumulate(v, r.accumulation, tf.square(g))
+    descent = r.theta.rate * tf.convert_to_tensor(m) + r.theta_gradient * g
+    if not _is(r.theta_decay, 0):
+        _subtract(theta, r.theta_decay, tf.convert_to_tensor(theta))
+    _subtract_in_norm(theta, v, r.multiple, descent, r.epsilon, accumulate=False)
+    # A graph would otherwise be free to overwrite m while something still reads it, for which it would copy m.
+    with tf.control_dependencies([descent]):
+        _accumulate(m, r.velocity, g)
+
+
 def _resource(variable: Any) -> Any:
     return variable.value if isinstance(variable, Variable) else variable
 
 
-def _accumulate(v: Any, accumulation: Accumulation, squares: Any) -> None:
-    kept, square, proximal = accumulation
+def _accumulate(variable: Any, accumulation: Accumulation, tensor: Any) -> None:
+    kept, taken, proximal = accumulation
     if proximal is not None:
-        _take_proximal_step(v, proximal, squares)
+        _take_proximal_step(variable, proximal, tensor)
     elif _is(kept, 0):
-        v.assign(square * squares, read_value=False)
+        variable.assign(taken * tensor, read_value=False)
     elif _is(kept, 1):
-        _subtract(v, -square, squares)
+        _subtract(variable, -taken, tensor)
     else:
-        v.assign(kept * v + square * squares, read_value=False)
+        variable.assign(kept * variable + taken * tensor, read_value=False)
 
 
 def _subtract(variable: Any, rate: Any, tensor: Any) -> None:

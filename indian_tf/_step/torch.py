@@ -2,18 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from keras import ops
 from torch import Tensor
 
+from indian_core.dynamics import StepCoefficients
+from indian_core.norms import bare_root
 from indian_tf._step.any_backend import AnyBackend, Arrays
-from indian_tf._step.coefficients import CoefficientsOfVariable, coefficients_of
+from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.settings import Settings
 from indian_torch.functional import step
 
 __all__ = ["BACKEND", "Torch"]
+
+_FULL_PRECISION: Final = ({torch.float32}, {torch.float64})
 
 
 class Torch(AnyBackend):
@@ -48,19 +52,36 @@ class Torch(AnyBackend):
         Variables take their steps in the same calls if their coefficients and dtypes agree.
         """
         learning_rate = float(learning_rate)
-        groups: dict[tuple[Any, ...], list[list[Tensor]]] = defaultdict(list)
-        for theta, m, v, g, own, taken in zip(*arrays, gradients, settings, steps, strict=True):
-            row = [theta.value, g if isinstance(g, Tensor) else ops.convert_to_tensor(g), m.value]
-            if v is not None:
-                row.append(v.value)
-            key = (own, taken, *[tensor.dtype for tensor in row])
-            groups[key].append(row)
-        for (own, taken, *_), rows in groups.items():
-            coefficients = coefficients_of(own, learning_rate, taken)
-            # Without a norm there are no accumulators.
-            params, grads, velocities, *rest = map(list, zip(*rows, strict=True))
-            accumulators, norm = (rest[0], coefficients.norm) if rest else (None, None)
-            step(params, grads, velocities, accumulators, coefficients.step, norm)
+        groups: dict[tuple[Any, ...], list[tuple[Arrays, Tensor]]] = defaultdict(list)
+        for theta, m, v, gradient, own, taken in zip(*arrays, gradients, settings, steps, strict=True):
+            g = gradient if isinstance(gradient, Tensor) else ops.convert_to_tensor(gradient)
+            dtypes = [g.dtype, *(variable.value.dtype for variable in (theta, m, v) if variable is not None)]
+            key = (own, taken, *dtypes)
+            groups[key].append((Arrays(theta, m, v), g))
+        for (own, taken, *dtypes), members in groups.items():
+            self._update_group(members, coefficients_of(own, learning_rate, taken), set(dtypes))
+
+    def _update_group(
+        self, members: list[tuple[Arrays, Tensor]], coefficients: Coefficients, dtypes: set[torch.dtype]
+    ) -> None:
+        """Take one step of variables, each with its gradient, that share the coefficients and the dtypes."""
+        grads = [gradient for _, gradient in members]
+        params, velocities, accumulators = (
+            [] if variables[0] is None else [variable.value for variable in variables]
+            for variables in zip(*(arrays for arrays, _ in members), strict=True)
+        )
+        if velocities and not coefficients.norm_last:
+            of_norm = (accumulators, coefficients.norm) if accumulators else (None, None)
+            step(params, grads, velocities, of_norm[0], coefficients.step, of_norm[1])
+        elif dtypes not in _FULL_PRECISION:
+            # In 16 bits the operations on many tensors would round after each, and they take but one dtype.
+            for arrays, gradient in members:
+                self.update(arrays, gradient, lambda *_: coefficients)
+        elif velocities:
+            _step_in_norm_last(params, grads, velocities, accumulators, coefficients)
+        else:
+            _decay(params, coefficients.step)
+            torch._foreach_add_(params, grads, alpha=coefficients.step.theta_gradient)
 
     def apply_statelessly(
         self, apply: Callable[[Any, Any, Any], Any], optimizer_variables: Any, grads: Any, trainable_variables: Any
@@ -70,6 +91,36 @@ class Torch(AnyBackend):
         with torch.no_grad():
             copies = [[ops.copy(tensor) for tensor in each] for each in (optimizer_variables, trainable_variables)]
             return apply(copies[0], grads, copies[1])
+
+
+def _decay(params: list[Tensor], c: StepCoefficients) -> None:
+    if c.theta_decay != 0:
+        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+        torch._foreach_add_(params, params, alpha=c.theta_decay)
+
+
+def _step_in_norm_last(
+    params: list[Tensor],
+    grads: list[Tensor],
+    velocities: list[Tensor],
+    accumulators: list[Tensor],
+    coefficients: Coefficients,
+) -> None:
+    """Take one step in place whose norm acts on all but the decay, and whose velocity takes in the gradient itself."""
+    c, norm, _ = coefficients
+    torch._foreach_mul_(accumulators, norm.accumulator)
+    torch._foreach_addcmul_(accumulators, grads, grads, norm.square)
+    # √v + ε without the factor of the root is one operation less on all entries.
+    root = bare_root(norm)
+    scale = torch._foreach_sqrt(accumulators)
+    torch._foreach_add_(scale, root.epsilon)
+    move = torch._foreach_mul(velocities, c.theta_velocity)
+    torch._foreach_add_(move, grads, alpha=c.theta_gradient)
+    _decay(params, c)
+    torch._foreach_addcdiv_(params, move, scale, root.multiple)
+    # Not a product by a number, which PyTorch wraps in a tensor once for each velocity on the CPU.
+    torch._foreach_add_(velocities, velocities, alpha=c.velocity_velocity - 1)
+    torch._foreach_add_(velocities, grads, alpha=c.velocity_gradient)
 
 
 BACKEND = Torch()
