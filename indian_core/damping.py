@@ -232,16 +232,6 @@ def damping_of_nesterov(momentum: Scalar) -> Scalar:
     return 1 + momentum
 
 
-def default_damping(momentum: Scalar) -> Scalar:
-    """The damping of all optimizers where none is given: that of Nesterov's momentum.
-
-    Example:
-        >>> default_damping(0.5)
-        1.5
-    """
-    return damping_of_nesterov(momentum)
-
-
 def to_damping(step_size: float, alpha: float, beta: float) -> DampingSettings:
     """The damping form that takes the steps of INDIAN with a constant step size, from rest (s = β).
 

@@ -15,11 +15,13 @@ else:
 
         _refuse_old("indian_tf", "tensorflow", _tensorflow)
 
+from indian_tf.damped_adamw import DampedAdamW
+from indian_tf.damped_sgd import DampedSGD
 from indian_tf.innaprop import INNAprop
 from indian_tf.optimizer import INDIAN, INNA
 from indian_tf.schedules import LogarithmicDecay, PowerDecay
 
-__all__ = ["INDIAN", "INNA", "INNAprop", "LogarithmicDecay", "PowerDecay"]
+__all__ = ["INDIAN", "INNA", "DampedAdamW", "DampedSGD", "INNAprop", "LogarithmicDecay", "PowerDecay"]
 
 if _keras.backend.backend() == "tensorflow":
     from indian_tf.trust_region import TrustRegion

@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 from keras.src.models import Functional
 from keras.src.models.model import functional_init_arguments
 
 __all__ = [
     "Functional",
     "Variable",
+    "add_interleaved_variables",
     "add_optimizer_variables",
     "are_functional_arguments",
     "build_symbolically",
     "check_known",
+    "count_of_updates",
     "exempts_variables",
     "index_of",
     "is_in_xla_graph",
@@ -46,6 +49,25 @@ def add_optimizer_variables(optimizer: Any, variables: Sequence[Any], name: str)
         added: list[Any] = optimizer.add_optimizer_variables(variables, name)
         return added
     return [optimizer.add_variable_from_reference(reference_variable=variable, name=name) for variable in variables]
+
+
+def add_interleaved_variables(optimizer: Any, variables: Sequence[Any], names: Sequence[str]) -> list[list[Any]]:
+    """Variables of an optimizer's state, a list for each name, tracked in the order of Keras' own Adam.
+
+    That is the order of the variables, and for each variable that of the names.
+    """
+    added = [[add_optimizer_variables(optimizer, [variable], name)[0] for name in names] for variable in variables]
+    return [[of_one[k] for of_one in added] for k in range(len(names))]
+
+
+def count_of_updates(optimizer: Any) -> Any:
+    """The number of updates so far, fewer than that of calls where the optimizer accumulates gradients.
+
+    Since Keras 3.10 it is the public attribute ``iterations``, which counts the calls before.
+    """
+    calls = getattr(optimizer, "_iterations", optimizer.iterations)
+    accumulated = optimizer.gradient_accumulation_steps
+    return ops.floor_divide(calls, accumulated) if accumulated else calls
 
 
 def known_variables(optimizer: Any) -> list[Any]:
