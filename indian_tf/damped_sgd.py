@@ -161,7 +161,7 @@ class DampedSGD(FamilyOptimizer):
             >>> damped = DampedSGD(0.25, momentum=0.5, damping=2.0)
             >>> damped.copy_from_sgd(sgd)
             >>> damped.apply([gradient], [variable])
-            >>> int(damped.iterations)
+            >>> int(damped.iterations.numpy())
             2
         """
         _check_is_sgd(optimizer)

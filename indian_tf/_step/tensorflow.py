@@ -253,6 +253,7 @@ def _is_on_cpu(variable: Any) -> bool:
 
 def _subtract_in_norm(variable: Any, v: Any, rate: Any, tensor: Any, epsilon: Any, *, accumulate: bool) -> None:
     """Subtract a multiple of the tensor over √v + ε; if ``accumulate``, add its square to v before."""
+    rate, epsilon = _as_tensor(rate, tensor.dtype), _as_tensor(epsilon, tensor.dtype)
     tf.raw_ops.ResourceApplyAdagradV2(
         var=variable.handle, accum=v.handle, lr=rate, epsilon=epsilon, grad=tensor, update_slots=accumulate
     )

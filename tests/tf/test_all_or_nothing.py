@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from indian_tf import INDIAN, INNAprop
+from indian_tf import INDIAN, DampedAdamW, DampedSGD, INNAprop
 from tests.releases import is_older
 
 BACKEND = keras.backend.backend()
@@ -16,6 +16,8 @@ OPTIONS = {
     "clipped": (INDIAN, {"global_clipnorm": 1.0}),
     "averaged": (INDIAN, {"use_ema": True}),
     "scaled": (INDIAN, {"loss_scale_factor": 2.0}),
+    "DampedSGD": (DampedSGD, {"momentum": 0.9, "damping": 3.0, "weight_decay": 0.1}),
+    "DampedAdamW": (DampedAdamW, {"damping": 3.0}),
 }
 GRADIENTS = [np.array([0.5, -1.0]), np.array([[1.0], [2.0]])]
 
@@ -87,7 +89,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", ["INDIAN", "INNAprop", "accumulated"])
+@pytest.mark.parametrize("name", ["INDIAN", "INNAprop", "accumulated", "DampedSGD", "DampedAdamW"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_gradient_of_the_last_variable_is_refused_and_nothing_has_changed(tensor, name, wrong):
     construct, error = WRONG[wrong]

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import indian_tf
-from indian_tf import INDIAN, INNAprop, LogarithmicDecay, PowerDecay
+from indian_tf import INDIAN, DampedAdamW, DampedSGD, INNAprop, LogarithmicDecay, PowerDecay
 
 OPTIMIZERS = [INDIAN, INNAprop]
 
@@ -31,7 +31,7 @@ def test_a_partial_config_with_a_norm_starts_as_the_norm_does():
     assert INDIAN.from_config({"norm": "rmsprop"}).initial_speed is None
 
 
-@pytest.mark.parametrize("cls", [INDIAN, INNAprop])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, DampedSGD, DampedAdamW])
 def test_every_key_of_a_config_may_be_missing(cls):
     config = cls().get_config()
     for missing in config:
@@ -60,7 +60,7 @@ def test_a_trust_region_takes_partial_configs_and_no_others():
         cls.from_config({"learning_rate": 0.5})
 
 
-@pytest.mark.parametrize("cls", [*OPTIMIZERS, Mine])
+@pytest.mark.parametrize("cls", [*OPTIMIZERS, Mine, DampedSGD, DampedAdamW])
 @pytest.mark.parametrize("make", [lambda cls, config: cls(**config), lambda cls, config: cls.from_config(config)])
 def test_a_misspelt_argument_is_refused_with_the_right_name(cls, make):
     for wrong, right in [("weight_deacy", "weight_decay"), ("learning_rat", "learning_rate"), ("use_emma", "use_ema")]:

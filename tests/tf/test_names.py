@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import indian_tf
-from indian_tf import INDIAN, INNAprop
+from indian_tf import INDIAN, DampedAdamW, DampedSGD, INNAprop
 from tests.releases import needs_name
 
-CLASSES = {"indian": INDIAN, "innaprop": INNAprop}
+CLASSES = {"indian": INDIAN, "innaprop": INNAprop, "damped_sgd": DampedSGD, "damped_adamw": DampedAdamW}
 if keras.backend.backend() == "tensorflow":
     CLASSES["trust_region"] = indian_tf.TrustRegion
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from indian_core.damping import pre_damping_form
 from indian_core.dynamics import pre_form
-from indian_core.norms import NormCoefficients
+from indian_core.norms import NormCoefficients, norm_coefficients
 from indian_core.reference import PhaseForm
 from indian_tf import INDIAN, INNAprop, PowerDecay
 from indian_tf._step import tensorflow as tensorflow_step
@@ -121,6 +122,37 @@ def test_steps_in_place_are_right_in_any_norm(monkeypatch, accumulator, square, 
         AnyBackend().update(plain, g, lambda *_: coefficients)
     for actual, expected in zip(in_place, plain, strict=True):
         np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-14)
+
+
+@pytest.mark.parametrize("on_cpu", [True, False], ids=["cpu", "other device"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("momentum", [0.0, 0.25, 0.9, 1.0])
+@pytest.mark.parametrize("norm", ["last", "first", None])
+def test_steps_of_the_damping_form_in_place_are_right(monkeypatch, norm, momentum, weight_decay, on_cpu):
+    monkeypatch.setattr(tensorflow_step, "_is_on_cpu", lambda variable: on_cpu)
+    rate = tf.constant(0.1, tf.float64)
+    step = pre_damping_form(rate, momentum, 3.0, weight_decay=weight_decay, gain=1.0)
+    of_norm = norm_coefficients(None, 1, 0.0, 0.0) if norm is None else NormCoefficients(0.75, 0.25, 1.5, 0.1)
+    coefficients = Coefficients(step, of_norm, norm == "last")
+
+    def arrays():
+        values = ([1.0, -2.0, 0.5], [0.1, 0.2, -0.3], [1.0, 2.0, 3.0])
+        theta, m, v = (keras.Variable(value, dtype="float64") for value in values)
+        return Arrays(theta, m, None if norm is None else v)
+
+    in_place, plain = arrays(), arrays()
+    update = tf.function(
+        lambda g: tensorflow_step.BACKEND.update(
+            in_place, g, lambda *_: tensorflow_step.rates(coefficients, weight_decay)
+        )
+    )
+    for gradient in ([0.5, -1.0, 2.0], [0.0, 0.25, -1.0]):
+        g = tf.constant(gradient, tf.float64)
+        update(g)
+        AnyBackend().update(plain, g, lambda *_: coefficients)
+    for actual, expected in zip(in_place, plain, strict=True):
+        if expected is not None:
+            np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-14)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -1,6 +1,7 @@
 """Random sequences of what users do, held to two laws.
 
-An error changes nothing; and otherwise the trajectory of each variable is that of the phase form.
+An error changes nothing; and otherwise the trajectory of each variable is that of the phase form, or of the damping
+form.
 """
 
 import keras
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from indian_core.reference import PhaseForm
-from indian_tf import INDIAN, INNAprop
+from indian_tf import INDIAN, DampedAdamW, DampedSGD, INNAprop
+from tests.damped_form import DampedForm
 from tests.random_sequences import drive
 
 pytestmark = [
@@ -28,6 +30,14 @@ KINDS = {
     "INNAprop": (INNAprop, {"norm": "rmsprop", "initial_speed": None, "weight_decay": 0.1}),
     "adagrad": (INDIAN, {"norm": "adagrad", "initial_speed": None, "weight_decay": 0.1}),
 }
+DAMPED_KINDS = {
+    "DampedSGD": (DampedSGD, {"momentum": 0.8, "damping": 3.0}, {}),
+    "DampedAdamW": (
+        DampedAdamW,
+        {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3, "damping": 3.0},
+        {"order": "adam", "norm_decay": 0.9, "norm_epsilon": 1e-3},
+    ),
+}
 OWN = {"alpha": 0.6, "beta": 0.4, "norm_decay": 0.9, "norm_epsilon": 1e-3}
 
 
@@ -41,18 +51,39 @@ class World:
 
     def __init__(self, kind, generator, tensor):
         self.generator, self.tensor = generator, tensor
-        cls, options = KINDS[kind]
+        self.exempt = set(generator.choice(len(SHAPES), size=generator.integers(0, 3), replace=False).tolist())
+        self.variables = self._new_variables([generator.normal(size=shape) for shape in SHAPES])
+        if kind in DAMPED_KINDS:
+            self._make_damped(*DAMPED_KINDS[kind])
+        else:
+            self._make(*KINDS[kind])
+        self._exempt()
+
+    def _make(self, cls, options):
         fixed = {"norm", "initial_speed"} if cls is INNAprop else set()
         given = {name: value for name, value in (options | OWN).items() if name not in fixed}
         self.optimizer = cls(learning_rate=0.1, **given)
-        self.exempt = set(generator.choice(len(SHAPES), size=generator.integers(0, 3), replace=False).tolist())
-        self.variables = self._new_variables([generator.normal(size=shape) for shape in SHAPES])
         rates = [0.0 if k in self.exempt else options["weight_decay"] for k in range(len(SHAPES))]
         self.forms = [
             PhaseForm(variable.numpy(), **(options | OWN | {"weight_decay": rate}))
             for variable, rate in zip(self.variables, rates, strict=True)
         ]
-        self._exempt()
+
+    def _make_damped(self, cls, options, norm):
+        self.optimizer = cls(learning_rate=0.1, weight_decay=0.2, **options)
+        rates = [0.0 if k in self.exempt else 0.2 for k in range(len(SHAPES))]
+        self.forms = [
+            DampedForm(variable.numpy(), 0.8, 3.0, rate, **norm)
+            for variable, rate in zip(self.variables, rates, strict=True)
+        ]
+
+    def _advance(self, k, gradient, rate=None):
+        """Let the form of a variable follow the step of the optimizer, one by `apply` if no rate is given."""
+        number = int(keras.ops.convert_to_numpy(self.optimizer.iterations)) + (rate is not None)
+        rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)) if rate is None else rate
+        # The damped optimizers have one count for all variables.
+        of_all = {"count": number} if isinstance(self.forms[k], DampedForm) else {}
+        self.forms[k].step(gradient, rate, **of_all)
 
     def _new_variables(self, values):
         return [keras.Variable(value, dtype="float64", name=f"v{k}") for k, value in enumerate(values)]
@@ -78,13 +109,13 @@ class World:
             given = [self.tensor(g) if k in chosen else None for k, g in enumerate(gradients)]
             self.optimizer.apply(given, self.variables)
         for k in chosen:
-            self.forms[k].step(gradients[k], float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)))
+            self._advance(k, gradients[k])
 
     def step_of_one(self):
         k, rate = int(self.generator.integers(len(SHAPES))), float(self.generator.uniform(0.01, 0.2))
         gradient = self.gradients()[k]
         self.optimizer.update_step(self.tensor(gradient), self.variables[k], rate)
-        self.forms[k].step(gradient, rate)
+        self._advance(k, gradient, rate)
 
     def another_learning_rate(self):
         self.optimizer.learning_rate = float(self.generator.uniform(0.01, 0.2))
@@ -115,8 +146,8 @@ class World:
         dtypes = self.generator.choice(["float64", "float32", "bfloat16", "float16"], size=len(SHAPES))
         pairs = zip(numbers, dtypes, strict=True)
         self.optimizer.apply([self.tensor(number, str(dtype)) for number, dtype in pairs], self.variables)
-        for form, number in zip(self.forms, numbers, strict=True):
-            form.step(number, float(keras.ops.convert_to_numpy(self.optimizer.learning_rate)))
+        for k, number in enumerate(numbers):
+            self._advance(k, number)
 
     def not_finite(self):
         """A step with a NaN in one gradient, from which the user goes back to what was before."""
@@ -144,8 +175,7 @@ class World:
         others = [keras.optimizers.Nadam(), keras.optimizers.SGD(momentum=0.9), INDIAN(), INNAprop(), INDIAN()]
         k = int(self.generator.integers(len(others)))
         variables, store, before = self.variables, {}, self.snapshot()
-        # INDIAN without a norm has the state of any other one without a norm.
-        if k == 4 or (isinstance(others[k], INDIAN) and (others[k].norm is None) == (self.optimizer.norm is None)):
+        if k == 4 or self._has_a_state_like(others[k]):
             variables = variables[::-1]
         others[k].build(variables)
         others[k].save_own_variables(store)
@@ -155,6 +185,12 @@ class World:
         with pytest.raises(ValueError, match="the arrays must be those of a state"):
             self.optimizer.set_weights([store[key] for key in sorted(store, key=int)])
         assert_same(self.snapshot(), before)
+
+    def _has_a_state_like(self, other):
+        """INDIAN without a norm has the state of any other one without a norm, and DampedSGD that of Keras' SGD."""
+        if isinstance(self.optimizer, INDIAN) and isinstance(other, INDIAN):
+            return (other.norm is None) == (self.optimizer.norm is None)
+        return isinstance(self.optimizer, DampedSGD) and isinstance(other, keras.optimizers.SGD)
 
     def check(self):
         for variable, form in zip(self.variables, self.forms, strict=True):
@@ -173,6 +209,6 @@ ACTIONS = [World.step] * 4 + [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *DAMPED_KINDS])
 def test_errors_change_nothing_and_steps_follow_the_phase_form(kind, tensor):
     drive(lambda generator: World(kind, generator, tensor), ACTIONS, SEQUENCES, longest=6, key=[*map(ord, kind)])

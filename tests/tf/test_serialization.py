@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from indian_core.hyperparameters import INNAPROP_DEFAULTS
-from indian_tf import INDIAN, INNA, INNAprop, LogarithmicDecay, PowerDecay
+from indian_tf import INDIAN, INNA, DampedAdamW, DampedSGD, INNAprop, LogarithmicDecay, PowerDecay
 from tests.releases import needs
 
 OPTIONS = {
@@ -102,7 +102,7 @@ def test_schedules_round_trip_by_themselves(schedule):
     assert restored.get_config() == schedule().get_config()
 
 
-@pytest.mark.parametrize("cls", [INDIAN, INNAprop, PowerDecay, LogarithmicDecay])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, DampedSGD, DampedAdamW, PowerDecay, LogarithmicDecay])
 def test_classes_are_registered_under_the_package(cls):
     assert keras.saving.get_registered_name(cls) == f"indian>{cls.__name__}"
     assert keras.saving.get_registered_object(f"indian>{cls.__name__}") is cls
@@ -161,7 +161,9 @@ def test_optimizers_can_be_pickled_and_copied():
         assert other.get_config() == optimizer.get_config()
 
 
-@pytest.mark.parametrize("new", [INDIAN, INNAprop, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)])
+@pytest.mark.parametrize(
+    "new", [INDIAN, INNAprop, DampedSGD, DampedAdamW, lambda: PowerDecay(0.1), lambda: LogarithmicDecay(0.1)]
+)
 def test_an_unknown_key_in_a_config_is_refused_by_name(new):
     cls, config = type(new()), new().get_config()
     with pytest.raises(TypeError, match="gamma"):
