@@ -26,13 +26,13 @@ def run(case: Case, variant: str) -> Run:
     with floatx("float32" if case.dtype == "bfloat16" else case.dtype):
         variables = _variables(case)
         optimizers = _build(case, variables)
-        step = _stepper(optimizers, variables, _velocities(optimizers))
+        step = stepper(optimizers, variables, _velocities(optimizers))
         recorder = Recorder(case)
         thetas = case.start()
         for k in range(case.steps):
             if k == case.resumes_at:
                 optimizers = [_saved_and_loaded(optimizer) for optimizer in optimizers]
-                step = _stepper(optimizers, variables, _velocities(optimizers))
+                step = stepper(optimizers, variables, _velocities(optimizers))
             values = step(case.gradient(thetas, k))
             thetas, velocities = values[: len(variables)], values[len(variables) :]
             recorder.record(thetas, velocities)
@@ -49,7 +49,7 @@ def run_momentum_sgd(case: Case, learning_rate: float, momentum: float, nesterov
         variables = _variables(case)
         optimizer = keras.optimizers.SGD(learning_rate, momentum, nesterov)
         optimizer.build(variables)
-        step = _stepper([optimizer], variables, [])
+        step = stepper([optimizer], variables, [])
         thetas, found = case.start(), []
         for k in range(case.steps):
             thetas = step(case.gradient(thetas, k))
@@ -120,7 +120,7 @@ def _velocities(optimizers: list[INDIAN]) -> list[keras.Variable]:
     return [velocity for optimizer in optimizers for velocity in optimizer._velocities]
 
 
-def _stepper(optimizers: list[Any], variables: list[keras.Variable], others: list[keras.Variable]) -> Step:
+def stepper(optimizers: list[Any], variables: list[keras.Variable], others: list[keras.Variable]) -> Step:
     """A step that returns the new values of the variables that it trains and of others.
 
     Args:
