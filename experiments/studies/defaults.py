@@ -37,7 +37,7 @@ from indian_torch import INDIAN
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-__all__ = ["main"]
+__all__ = ["BUDGETS", "MAKERS", "NOISE", "Runs", "Settings", "Task", "main", "tasks"]
 
 BATCH_SIZE = 32
 CONFIRMED = 2  # best trials of an optimizer and task that run again on fresh seeds
@@ -171,6 +171,13 @@ PEERS: dict[str, Peer] = {
 }
 
 
+MAKERS: dict[str, Callable[..., Optimizer]] = {name: peer.make for name, peer in PEERS.items()} | {
+    "INDIAN, RMSProp norm": partial(INDIAN, norm="rmsprop"),
+    "INDIAN, AdaGrad norm": partial(INDIAN, norm="adagrad"),
+}
+"""The optimizers that a run may have, by name."""
+
+
 def _trials(name: str, number: int) -> list[Settings]:
     """The settings that the search tries for an optimizer: the same ones on every task."""
     generator = np.random.default_rng(list(PEERS).index(name))
@@ -181,8 +188,13 @@ def _trials(name: str, number: int) -> list[Settings]:
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
 
-def _tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Task]]:
-    """The tasks that decide, and those that only check."""
+def tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Task]]:
+    """The tasks that decide, and those that only check.
+
+    Args:
+        source: The folder with the images; without it there are the digits alone.
+        digits_epochs: The length of a run on the digits.
+    """
     seeds = Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14))
     deciding = [Task("digits", _digits_network, _digits_split, digits_epochs, seeds)]
     if source is None:
@@ -254,13 +266,13 @@ def _as_tensors(x: NDArray, y: NDArray, x_held: NDArray, y_held: NDArray) -> Spl
 def train(configuration: Mapping[str, Any], source: Path | None) -> list[Any]:
     """Train once; returns a `Run`. The seed decides weights, order of the images and, for digits, which validate."""
     torch.set_num_threads(1)
-    deciding, checking = _tasks(source, configuration["digits_epochs"])
+    deciding, checking = tasks(source, configuration["digits_epochs"])
     task = next(task for task in deciding + checking if task.name == configuration["task"])
     held, name, settings, seed = (configuration[key] for key in ("held", "optimizer", "settings", "seed"))
     start = time.process_time()
     split = task.split(held, seed)
     network = task.network(seed)
-    optimizer = PEERS[name].make(network.parameters(), **settings)
+    optimizer = MAKERS[name](network.parameters(), **settings)
     accuracies = []
     steps_per_epoch = len(split.x) // BATCH_SIZE
     for k, batch in enumerate(data.batches(len(split.x), BATCH_SIZE, seed, task.epochs), start=1):
@@ -510,25 +522,25 @@ def _run(source: Path | None, budget: Budget, folder: Path, workers: int | None)
     fingerprints = {name: data.fingerprint(*data.image_arrays(name, source)) for name in names}
     write_json(folder / "configuration.json", _configuration(budget, fingerprints))
     runs = Runs(folder, source, budget, workers)
-    deciding, checking = _tasks(source, budget.digits_epochs)
-    tasks = deciding + checking
+    deciding, checking = tasks(source, budget.digits_epochs)
+    every = deciding + checking
 
     chosen, candidates = _choose(runs, deciding)
-    tuned = {task.name: _tune(runs, task) for task in tasks}
+    tuned = {task.name: _tune(runs, task) for task in every}
     untuned = {name: peer.untuned or chosen for name, peer in PEERS.items()}
     rows = {
         task.name: [
             *((name, "default", untuned[name]) for name in PEERS),
             *((name, "tuned", tuned[task.name][name]) for name in PEERS),
         ]
-        for task in tasks
+        for task in every
     }
-    for task in tasks:
+    for task in every:
         jobs = [(task, "test", name, settings, task.seeds.report) for name, _, settings in rows[task.name]]
         runs.do(f"{task.name}: report", jobs)
 
     tables = [f"Chosen default: {_text(chosen)}", _candidates_table(candidates, runs, deciding)]
-    tables.append(_final_table(rows, runs, tasks))
+    tables.append(_final_table(rows, runs, every))
     for task in deciding:
         scores = _sensitivity_table(_sensitivity(runs, task, chosen["alpha"]), budget)
         tables.append(f"{task.name}, alpha={chosen['alpha']:g}, validation %\n\n{scores}")
@@ -536,5 +548,5 @@ def _run(source: Path | None, budget: Budget, folder: Path, workers: int | None)
     (folder / "table.md").write_text(report + "\n", encoding="utf-8")
     print(report)
     write_csv(folder / "runs.csv", runs.rows())
-    _figure(folder / "defaults.png", rows, runs, deciding, tasks, chosen)
+    _figure(folder / "defaults.png", rows, runs, deciding, every, chosen)
     print(f"\nWritten to {folder}")

@@ -10,7 +10,7 @@ from indian_jax import damped_adamw, damped_sgd, scale_by_damped_momentum
 from tests.cross_framework.damped_cases import NORM_DECAY, NORM_EPSILON, DampedCase, flat
 
 
-def run(case: DampedCase) -> np.ndarray:
+def run(case: DampedCase, variant: str) -> np.ndarray:
     """θ after each step."""
     with enable_x64(True):
         schedule = _schedule(case)

@@ -8,7 +8,7 @@ from tests.cross_framework.damped_cases import NORM_DECAY, NORM_EPSILON, DampedC
 from tests.cross_framework.run_keras import floatx, stepper
 
 
-def run(case: DampedCase) -> np.ndarray:
+def run(case: DampedCase, variant: str) -> np.ndarray:
     """θ after each step, with the compiled step of the backend where it has one."""
     with floatx("float64"):
         variables = [keras.Variable(array, dtype="float64", name=f"v{i}") for i, array in enumerate(case.start())]

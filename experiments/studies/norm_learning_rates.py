@@ -1,0 +1,78 @@
+"""Which learning rate INDIAN has by default in a norm: two norms, their learning rates, and three small tasks.
+
+The tasks, their validation images and the score are those of the experiment ``defaults``, as are α and β, the defaults.
+The rule, written down before the runs: the learning rate with the smallest regret on its worst task, among those within
+half a point of it the smallest. Run with::
+
+    python -m experiments norm_learning_rates --data DIR
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from experiments.lib import comparison
+from experiments.lib.command_line import parser
+from experiments.lib.curves import write_csv
+from experiments.studies.defaults import BUDGETS, NOISE, Runs, Task, tasks
+
+__all__ = ["chosen", "main"]
+
+LEARNING_RATES: Final[Mapping[str, Mapping[str, Sequence[float]]]] = {
+    "quick": {"INDIAN, RMSProp norm": (0.001, 0.003), "INDIAN, AdaGrad norm": (0.03, 0.1)},
+    "standard": {
+        "INDIAN, RMSProp norm": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
+        "INDIAN, AdaGrad norm": (0.003, 0.01, 0.03, 0.1, 0.3),
+    },
+}
+
+Scores = Mapping[float, Sequence[float]]
+"""By learning rate, the score on each task, in percent."""
+
+
+def chosen(scores: Scores) -> float:
+    """The learning rate that the rule takes.
+
+    Example:
+        >>> chosen({0.1: [90.0, 40.0], 0.01: [89.8, 40.0], 0.001: [80.0, 41.0]})
+        0.01
+    """
+    best = [max(of_task) for of_task in zip(*scores.values(), strict=True)]
+    regrets = {rate: max(b - s for b, s in zip(best, found, strict=True)) for rate, found in scores.items()}
+    return min(rate for rate, regret in regrets.items() if regret <= min(regrets.values()) + NOISE)
+
+
+def _table(name: str, scores: Scores, every: Sequence[Task]) -> str:
+    lines = [f"| {name}: learning rate |" + "".join(f" {task.name} |" for task in every), "|---|" + "---|" * len(every)]
+    lines += [f"| {rate:g} |" + "".join(f" {score:.1f} |" for score in found) for rate, found in scores.items()]
+    return "\n".join([*lines, "", f"Chosen: {chosen(scores):g}"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the experiment, print its tables as Markdown, and write them and its runs."""
+    options = parser(
+        "norm_learning_rates", __doc__, ["data", "scale", "workers"], scales=tuple(LEARNING_RATES)
+    ).parse_args(arguments)
+    folder = options.output
+    with comparison.explained():
+        budget = BUDGETS[options.scale]
+        deciding, checking = tasks(options.data, budget.digits_epochs)
+        runs = Runs(folder, options.data, budget, options.workers)
+        every = [*deciding, *checking]
+        rates = LEARNING_RATES[options.scale]
+        trials = [
+            (task, "validation", name, {"lr": rate}, task.seeds.confirm)
+            for name, of_norm in rates.items()
+            for rate in of_norm
+            for task in every
+        ]
+        runs.do("learning rates", trials)
+    found = []
+    for name, of_norm in rates.items():
+        scores = {
+            rate: [runs.score(task, name, {"lr": rate}, task.seeds.confirm) for task in every] for rate in of_norm
+        }
+        found.append(_table(name, scores, every))
+    text = "\n\n".join(found)
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    write_csv(folder / "runs.csv", runs.rows())
+    print(f"{text}\n\nWritten to {folder}")
