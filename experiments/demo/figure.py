@@ -14,11 +14,11 @@ from experiments.demo.distances import pairwise_distances
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import EPSILON_IN_ADAM, OPTIMIZERS
 from experiments.demo.tables import Runs, pair_title
+from experiments.lib.styles import styles
 
 __all__ = ["draw"]
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-_COLOURS: Final = dict(zip(OPTIMIZERS, ("#0072B2", "#D55E00", "#009E73"), strict=True))
+_COLOURS: Final = {name: style.colour for name, style in styles(OPTIMIZERS).items()}
 
 # From the lowest line to the topmost, so that lines on top of each other can all be seen.
 _STYLES: Final[tuple[dict[str, Any], ...]] = (

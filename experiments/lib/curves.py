@@ -11,6 +11,8 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.lib.styles import Style, styles
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -126,10 +128,10 @@ def draw(
         len(panels), columns, figsize=(max(7.0, 5.2 * columns), 4.1 * len(panels)), squeeze=False, layout="constrained"
     )
     labels = list(dict.fromkeys(label for row in runs for curves in row for label in curves))
-    colours = {label: f"C{i}" for i, label in enumerate(labels)}
+    drawn_as = styles(labels)
     for axis, panel, curves in zip(axes.flat, chain(*panels), chain(*runs), strict=True):
         for label, results in curves.items():
-            draw_runs(axis, panel, results, colours[label], label)
+            draw_runs(axis, panel, results, drawn_as[label], label)
         if panel.line:
             axis.axhline(panel.line[0], color="black", linewidth=0.8, linestyle=":", label=panel.line[1])
         if panel.log:
@@ -154,21 +156,30 @@ def draw(
     plt.close(figure)
 
 
-def draw_runs(axis: Any, panel: Panel, results: Sequence[Result], colour: str, label: str) -> None:
+def draw_runs(axis: Any, panel: Panel, results: Sequence[Result], style: Style, label: str) -> None:
     """Draw the curve of some runs and its band, and those that diverged."""
     ended = [result for result in results if not result["diverged"]]
     if ended:
         shown = band(ended, panel.x, panel.y)
         drawn = _drawable(shown.mean, panel)
-        axis.plot(shown.x[drawn], shown.mean[drawn], color=colour, label=label, linewidth=1.4)
+        axis.plot(
+            *(shown.x[drawn], shown.mean[drawn]),
+            style.line,
+            color=style.colour,
+            label=label,
+            linewidth=1.4,
+            marker=style.marker,
+            markersize=4,
+            markevery=max(1, int(drawn.sum()) // 8),
+        )
         between = (shown.x[drawn], shown.lowest[drawn], shown.highest[drawn])
-        axis.fill_between(*between, color=colour, alpha=0.2, linewidth=0)
+        axis.fill_between(*between, color=style.colour, alpha=0.2, linewidth=0)
     for result in results:
         if result["diverged"]:
             x, y = np.array(result[panel.x], np.float64), np.array(result[panel.y], np.float64)
             drawn = _drawable(y, panel)
-            axis.plot(x[drawn], y[drawn], color=colour, label=None if ended else label, linewidth=0.7)
-            axis.plot(x[drawn][-1:], y[drawn][-1:], "x", color=colour, label=f"{label}: a run that diverged")
+            axis.plot(x[drawn], y[drawn], color=style.colour, label=None if ended else label, linewidth=0.7)
+            axis.plot(x[drawn][-1:], y[drawn][-1:], "x", color=style.colour, label=f"{label}: a run that diverged")
 
 
 def _drawable(y: NDArray[np.float64], panel: Panel) -> NDArray[np.bool_]:

@@ -94,7 +94,8 @@ def factor(schedule: Mapping[str, Any], step: int, steps: int) -> float:
 
     Args:
         schedule: ``{"kind": "constant"}``; ``{"kind": "power", "exponent": q}``, which is (k + 1)^(−q); or
-            ``{"kind": "cosine", "warmup": share}``: linear growth over this share of the steps, then a cosine to 0.
+            ``{"kind": "cosine", "warmup": share}``: linear growth over this share of the steps, then a cosine to 0. A
+            constant one may have a ``warmup``, too.
         step: Which.
         steps: How many there are.
 
@@ -107,13 +108,13 @@ def factor(schedule: Mapping[str, Any], step: int, steps: int) -> float:
         >>> factor({"kind": "power", "exponent": 0.5}, 3, 10)
         0.5
     """
+    warmup = round(schedule.get("warmup", 0.0) * steps)
     match schedule["kind"]:
         case "constant":
-            return 1.0
+            return (step + 1) / warmup if step < warmup else 1.0
         case "power":
             return (step + 1) ** -schedule["exponent"]
         case "cosine":
-            warmup = round(schedule["warmup"] * steps)
             if step < warmup:
                 return (step + 1) / warmup
             return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.lib import curves, data
+from experiments.lib.styles import Style
 from experiments.lib.training import factor, train
 from experiments.lib.tuning import SPACES, final, grid_trials, random_trials
 
@@ -106,7 +107,7 @@ def test_runs_that_diverged_are_shown_and_are_not_in_the_mean():
         {"step": [0, 5], "loss": [3.0, 1.0], "diverged": False},
         {"step": [0, 5], "loss": [4.0, math.inf], "diverged": True},
     ]
-    curves.draw_runs(axis, curves.Panel("step", "loss", "step", "loss"), runs, "C0", "SGD")
+    curves.draw_runs(axis, curves.Panel("step", "loss", "step", "loss"), runs, Style("C0", "o"), "SGD")
     mean, diverged, cross = axis.get_lines()
     np.testing.assert_array_equal(mean.get_xydata(), [[0, 3.0], [5, 1.5]])
     np.testing.assert_array_equal(diverged.get_xydata(), [[0, 4.0]])
