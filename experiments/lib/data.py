@@ -33,6 +33,7 @@ __all__ = [
     "images",
     "images_or_digits",
     "load",
+    "named_text",
     "text",
 ]
 
@@ -222,7 +223,7 @@ def text(source: Path | None, *, context: int) -> dict[str, Any]:
     Raises:
         DataError: There is no such file.
     """
-    title, characters = _text(source)
+    title, characters = named_text(source)
     return {
         "kind": "text",
         "name": title,
@@ -315,7 +316,7 @@ def _downloaded(name: str) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 @cache
 def _text_parts(source: Path | None, context: int) -> tuple[dict[str, Examples], int]:
-    _, characters = _text(source)
+    _, characters = named_text(source)
     alphabet = sorted(set(characters))
     places = {character: place for place, character in enumerate(alphabet)}
     ids = np.array([places[character] for character in characters], np.int64)
@@ -326,8 +327,15 @@ def _text_parts(source: Path | None, context: int) -> tuple[dict[str, Examples],
 
 
 @cache
-def _text(source: Path | None) -> tuple[str, str]:
-    """The name of a text, and the text."""
+def named_text(source: Path | None) -> tuple[str, str]:
+    """The name of a text, and the text.
+
+    Args:
+        source: As of `text`.
+
+    Raises:
+        DataError: There is no such file.
+    """
     if source is None:
         return "the standard library of Python", _standard_library()
     if source.is_dir():
