@@ -16,7 +16,7 @@ import torch
 
 from experiments.lib.jax_releases import enable_x64
 from experiments.studies.damping import main, plans, training
-from experiments.studies.damping.contestants import PEERS, VARIANTS, Contestant, Grid, Trial, contestants, drawn
+from experiments.studies.damping.contestants import BASES, PEERS, VARIANTS, Contestant, Grid, Trial, contestants, drawn
 from experiments.studies.damping.optimizers import KINDS, kind
 from experiments.studies.damping.rules import RULES, Row, judge
 from experiments.studies.damping.stages import Searched
@@ -252,6 +252,48 @@ def test_a_task_is_learned_by_one_program_that_starts_anew(task):
     assert all(math.isfinite(first[key]) for key in ("test_loss", "test_accuracy"))
 
 
+@pytest.mark.parametrize("task", ["gpt", "resnet"])
+def test_the_way_of_a_gpu_works_in_the_small(task):
+    small = plans.plan(task, "quick").describe(None)
+    on_a_gpu = {**small, "precision": "bfloat16"}
+    if task == "resnet":
+        on_a_gpu["network"] = {**small["network"], "convolution": "direct"}
+    found, exact = (training.train(_configuration(each), None) for each in (on_a_gpu, small))
+    assert found["validation_loss"] != exact["validation_loss"]
+    np.testing.assert_allclose(found["validation_loss"], exact["validation_loss"], rtol=0.02)
+
+
+def test_a_gpu_has_the_small_tasks_in_large():
+    for task in ("gpt", "rnn"):
+        large, small = (plans.plan(task, scale).describe(None) for scale in ("gpu", "quick"))
+        assert large.keys() == small.keys()
+        assert large["precision"] == "bfloat16"
+
+
+def test_schedule_free_adamw_is_evaluated_at_the_average():
+    weights = [jnp.asarray(weight) for weight in _weights()]
+    chosen = kind("schedule_free_adamw")
+    made = chosen.make(_GIVEN, _HIDDEN)
+    state = made.init(weights)
+    visited = []
+    for _ in range(3):
+        updates, state = made.update([jnp.ones_like(weight) for weight in weights], state, weights)
+        weights = optax.apply_updates(weights, updates)
+        visited.append(state.z)
+    for place, average in enumerate(chosen.evaluated(state, weights)):
+        np.testing.assert_allclose(average, np.mean([z[place] for z in visited], 0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", plans.SCALES)
+@pytest.mark.parametrize("task", plans.PLANS)
+def test_chunks_divide_the_steps_and_variants_have_their_peers(task, scale):
+    chosen = plans.plan(task, scale)
+    sizes = chosen.sizes
+    assert not any(steps % sizes.chunk for steps in (sizes.search_steps, sizes.steps, sizes.evaluate_every))
+    assert all(VARIANTS[label].peer in chosen.peers for label in chosen.variants)
+    assert set(BASES[chosen.family]) <= {*chosen.peers, *chosen.variants}
+
+
 def test_a_run_that_diverges_ends_and_says_so():
     description = plans.plan("gpt", "quick").describe(None)
     given = {"lr": math.inf, "momentum": 0.9, "norm_decay": 0.99, "weight_decay": 0.1}
@@ -262,7 +304,8 @@ def test_a_run_that_diverges_ends_and_says_so():
 
 
 def _run(folder: Path, *arguments: str) -> None:
-    main(["--scale", "quick", "--task", "gpt", "--workers", "1", "--output", str(folder), *arguments])
+    tasks = ["--task", "gpt", "--task", "resnet"]
+    main(["--scale", "quick", *tasks, "--workers", "1", "--output", str(folder), *arguments])
 
 
 def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, capsys):
@@ -274,18 +317,20 @@ def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, 
     for name in ("grid.md", "table.md"):
         assert (folder / name).read_text(encoding="utf-8").strip() in shown
     assert (tmp_path / "rules.md").read_text(encoding="utf-8").strip() in shown
+    assert "without a norm" in (tmp_path / "rules.md").read_text(encoding="utf-8")
+    assert "DampedSGD" in (tmp_path / "resnet" / "table.md").read_text(encoding="utf-8")
     for name in ("gains", "ends", "curves"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (folder / f"{name}.svg").read_text(encoding="utf-8")
     chosen = plans.plan("gpt", "quick")
     with (folder / "grid.csv").open(encoding="utf-8", newline="") as file:
         grid = list(csv.DictReader(file))
-    # Two peers and two dampings, at one learning rate and two momenta.
-    assert len(grid) == 8
+    # AdamW and two dampings, at one learning rate and two momenta.
+    assert len(grid) == 6
     with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
         runs = list(csv.DictReader(file))
     entries = {run["entry"] for run in runs}
-    assert {"AdamW", "Schedule-free AdamW", "DampedAdamW, r = 1.9", "DampedAdamW, searched"} <= entries
+    assert {"AdamW", "DampedAdamW, r = 1.9", "DampedAdamW, searched"} <= entries
     assert len(runs) == len(entries) * chosen.sizes.seeds
     assert {run["seed"] for run in runs} == {"1", "2"}
     configuration = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))

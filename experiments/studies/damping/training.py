@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from experiments.lib.training import factor
 from experiments.studies.damping.optimizers import kind
 from experiments.studies.damping.tasks import Task, load
 
-__all__ = ["Program", "program", "train"]
+__all__ = ["Program", "program", "train", "trained_weights"]
 
 
 class Program(NamedTuple):
@@ -151,6 +152,22 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> dict[str, An
         ``validation_accuracy``: lists with an entry for every evaluation; ``test_loss`` and ``test_accuracy`` at the
         end; ``diverged``: whether a loss was infinite or no number, which ends the run.
     """
+    return _train(configuration, source)[0]
+
+
+def trained_weights(configuration: Mapping[str, Any], source: Path | None = None) -> list[NDArray[Any]]:
+    """The weights at the end of the run that `train` takes.
+
+    Raises:
+        ValueError: The run diverged.
+    """
+    result, weights = _train(configuration, source)
+    if result["diverged"]:
+        raise ValueError(f"hyperparameters must be such that the run ends, got {configuration['hyperparameters']}")
+    return [np.asarray(weight) for weight in weights]
+
+
+def _train(configuration: Mapping[str, Any], source: Path | None) -> tuple[dict[str, Any], Any]:
     made = program(configuration["task"], configuration["optimizer"], source)
     evaluate = _evaluation(json.dumps(configuration["task"], sort_keys=True), source)
     task, steps, chunk = made.task, configuration["steps"], configuration["chunk"]
@@ -183,6 +200,7 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> dict[str, An
                 curves.setdefault(name, []).append(value)
             losses = []
         if diverged:
-            return {**curves, "diverged": True}
+            return {**curves, "diverged": True}, weights
     loss, accuracy = map(float, evaluate(made.evaluated(state, weights), statistics, *task.evaluation["test"]))
-    return {**curves, "test_loss": loss, "test_accuracy": accuracy, "diverged": False}
+    ends = {"test_loss": loss, "test_accuracy": accuracy, "diverged": False}
+    return {**curves, **ends}, made.evaluated(state, weights)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.lib import data
 from experiments.studies.damping.tasks import Arrays, in_batches
 
-__all__ = ["PYTHON_VOCABULARY", "Text", "batch_of", "draws_of", "evaluation_of", "python_sources", "text"]
+__all__ = ["PYTHON_VOCABULARY", "Text", "as_python", "batch_of", "draws_of", "evaluation_of", "python_sources", "text"]
 
 PYTHON_VOCABULARY = 96
 """The printable characters of ASCII and the line break."""
@@ -46,10 +46,8 @@ def python_sources(most: int) -> Text:
     ids: list[Ids] = []
     length = 0
     for i in np.random.default_rng(0).permutation(len(paths)):
-        read = np.frombuffer(paths[i].read_bytes(), np.uint8)
-        read = read[(read == ord("\n")) | ((read >= ord(" ")) & (read <= ord("~")))].astype(np.int32)
-        ids.append(np.where(read == ord("\n"), PYTHON_VOCABULARY - 1, read - ord(" ")).astype(np.int32))
-        length += len(read)
+        ids.append(as_python(np.frombuffer(paths[i].read_bytes(), np.uint8)))
+        length += len(ids[-1])
         if length >= most:
             break
     whole = np.concatenate(ids)[:most]
@@ -59,6 +57,17 @@ def python_sources(most: int) -> Text:
         "validation": whole[first:second],
         "test": whole[second:],
     }, PYTHON_VOCABULARY
+
+
+def as_python(read: NDArray[np.uint8]) -> Ids:
+    r"""The numbers of bytes in the alphabet of `python_sources`; all others are left out.
+
+    Example:
+        >>> as_python(np.frombuffer("ü a\n".encode(), np.uint8)).tolist()
+        [0, 65, 95]
+    """
+    known = read[(read == ord("\n")) | ((read >= ord(" ")) & (read <= ord("~")))].astype(np.int32)
+    return np.where(known == ord("\n"), PYTHON_VOCABULARY - 1, known - ord(" ")).astype(np.int32)
 
 
 def draws_of(ids: Ids, context: int, batch_size: int) -> Callable[[int], Iterator[Ids]]:
