@@ -31,8 +31,8 @@ class Defaults(NamedTuple):
     """Default hyperparameters of INDIAN, the same in every adapter.
 
     Attributes:
-        learning_rate: Step size γ. Chosen, with ``alpha`` and ``beta``, from the measurements that
-            ``python -m experiments defaults`` prints.
+        learning_rate: Step size γ; that of INDIAN is for no norm, see `indian_core.norms.resolve_learning_rate`.
+            Chosen, with ``alpha`` and ``beta``, from the measurements that ``python -m experiments defaults`` prints.
         alpha: Viscous damping α.
         beta: Newton damping β.
         initial_speed: Initial speed s, so that θ̇(0) = −s ∇J(θ₀). The paper uses 1 (HAL hal-02140748, §5.2.1). None is

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from indian_core.hyperparameters import DEFAULTS, RANGES, check_choice, resolve_initial_speed
-from indian_core.norms import NORMS
+from indian_core.norms import NORMS, resolve_learning_rate
 from indian_jax._arguments.decay_mask import Mask, check_mask, decay_mask
 from indian_jax._arguments.dtypes import floating_dtype, inexact_dtype
 from indian_jax._arguments.scalars import Scalar, scalar
@@ -37,7 +37,7 @@ class INDIANState(NamedTuple):
 
 
 def indian(
-    learning_rate: optax.ScalarOrSchedule = DEFAULTS.learning_rate,
+    learning_rate: optax.ScalarOrSchedule | None = None,
     alpha: jax.typing.ArrayLike = DEFAULTS.alpha,
     beta: jax.typing.ArrayLike = DEFAULTS.beta,
     *,
@@ -82,7 +82,9 @@ def indian(
     Complex parameters and, in a norm, bfloat16 parameters need ``hyperparam_dtype=jnp.float32``.
 
     Args:
-        learning_rate: Step size γ >= 0, or a schedule, whose values are not checked.
+        learning_rate: Step size γ >= 0, or a schedule, whose values are not checked. None: 0.1 without a norm, 0.003 in
+            that of RMSProp and 0.01 in that of AdaGrad. Give it to have it among the numbers of
+            `optax.inject_hyperparams`.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: the first step starts with velocity −s g. The paper uses 1. None: β, for which the kept
@@ -91,8 +93,7 @@ def indian(
             ``update`` needs ``params`` unless it is None or known to be 0. None: the default, no decay.
         mask: Which parameters decay: a tree of bools with the parameters' structure or a prefix of it, or a function
             from the parameters to one; None: all.
-        norm: The norm of the steps, "rmsprop" or "adagrad", see `indian_core.norms`; None: the Euclidean. The default
-            learning rate is for no norm; with "rmsprop" give 0.001 to 0.01, or take `innaprop`.
+        norm: The norm of the steps, "rmsprop" or "adagrad", see `indian_core.norms`; None: the Euclidean.
         norm_decay: σ in [0, 1), of the RMSProp norm.
         norm_epsilon: ε >= 0, of the RMSProp and AdaGrad norms.
         velocity_dtype: Floating dtype of the velocity of real parameters; None: the parameter's own.
@@ -124,6 +125,7 @@ def indian(
     check_choice("norm", norm, NORMS, optional=True)
     check_mask(mask)
     initial_speed = resolve_initial_speed(initial_speed, norm)
+    learning_rate = resolve_learning_rate(learning_rate, norm)
     settings = Settings(
         learning_rate=learning_rate if callable(learning_rate) else _scalar("learning_rate", learning_rate),
         largest_step_size=largest_value(learning_rate),

@@ -9,7 +9,7 @@ from keras import ops
 
 from indian_core.dynamics import phase_from_velocity
 from indian_core.hyperparameters import DEFAULTS, check, check_choice, check_started, resolve_initial_speed
-from indian_core.norms import NORMS
+from indian_core.norms import NORMS, resolve_learning_rate
 from indian_tf._arguments.constructor import check_names, checked_floating_dtype
 from indian_tf._compat import add_optimizer_variables, known_variables
 from indian_tf._optimizer.family import FamilyOptimizer
@@ -43,7 +43,8 @@ class INDIAN(FamilyOptimizer):
 
     Args:
         learning_rate: Step size γ >= 0: a number, a `keras.optimizers.schedules.LearningRateSchedule` or a function
-            without arguments that returns it.
+            without arguments that returns it. None: 0.1 without a norm, 0.003 in that of RMSProp and 0.01 in that of
+            AdaGrad; the config holds what that is.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: a variable's first step starts with velocity −s g. The paper uses 1. None: β, so that the part
@@ -54,8 +55,7 @@ class INDIAN(FamilyOptimizer):
             `exclude_from_weight_decay`; the config holds which.
         norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
             the k-th step of a variable, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is
-            their sum. The default learning rate is for no norm; with ``"rmsprop"`` give 0.001 to 0.01, or take
-            `INNAprop`.
+            their sum.
         norm_decay: σ in [0, 1), of RMSProp.
         norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
         norm_dtype: Floating dtype of the accumulator v; None: the variable's own, as in Keras' Adam. In 16 bits v
@@ -89,7 +89,7 @@ class INDIAN(FamilyOptimizer):
 
     def __init__(
         self,
-        learning_rate: Any = DEFAULTS.learning_rate,
+        learning_rate: Any = None,
         alpha: float = DEFAULTS.alpha,
         beta: float = DEFAULTS.beta,
         *,
@@ -120,7 +120,7 @@ class INDIAN(FamilyOptimizer):
         check_choice("norm", norm, NORMS, optional=True)
         norm_dtype = checked_floating_dtype("norm_dtype", norm_dtype)
         super().__init__(
-            learning_rate,
+            resolve_learning_rate(learning_rate, norm),
             name=name,
             weight_decay=weight_decay,
             clipnorm=clipnorm,

@@ -46,7 +46,8 @@ class INDIAN(SteppingOptimizer):
 
     Args:
         params: Parameters or parameter groups, real or complex, of any floating dtype.
-        lr: Step size γ >= 0; a number or a tensor of one element.
+        lr: Step size γ >= 0; a number or a tensor of one element. None: 0.1 without a norm, 0.003 in that of RMSProp
+            and 0.01 in that of AdaGrad; each group holds what that is for its own norm.
         alpha: Viscous damping α >= 0.
         beta: Newton damping β > 0.
         initial_speed: s: a parameter's first step starts with velocity −s g. The paper uses 1. None: β, so that the
@@ -56,7 +57,6 @@ class INDIAN(SteppingOptimizer):
         norm: The norm in which the steps are taken: None, the Euclidean; ``"rmsprop"``, with A = √(v/(1 − σᵏ)) + ε in
             the k-th step, where v is a running mean of g²; or ``"adagrad"``, with A = √v + ε, where v is their sum. It
             stays as it is once a step has been taken. Real and imaginary part of a complex parameter count as two.
-            The default learning rate is for no norm; with ``"rmsprop"`` give 0.001 to 0.01, or take `INNAprop`.
         norm_decay: σ in [0, 1), of RMSProp.
         norm_epsilon: ε >= 0, of RMSProp and AdaGrad.
         maximize: Maximize instead of minimize.
@@ -97,7 +97,7 @@ class INDIAN(SteppingOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = DEFAULTS.learning_rate,
+        lr: float | Tensor | None = None,
         alpha: float | Tensor = DEFAULTS.alpha,
         beta: float | Tensor = DEFAULTS.beta,
         *,
@@ -158,7 +158,7 @@ class INDIAN(SteppingOptimizer):
             raise ValueError(f"norm of {place} must be that of the state, {saved['norm']!r}, got {own['norm']!r}")
 
     def _defaults_of(self, settings: indian.Settings) -> dict[str, Any]:
-        # Each group finds out by its own norm what the initial speed is.
+        # Each group finds out by its own norm what learning rate and initial speed are.
         return settings._asdict()
 
     def _group_of(self, param: Tensor) -> dict[str, Any]:

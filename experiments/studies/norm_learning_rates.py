@@ -12,7 +12,8 @@ from typing import Final
 
 from experiments.lib import comparison
 from experiments.lib.command_line import parser
-from experiments.lib.curves import write_csv
+from experiments.lib.curves import write_csv, write_json
+from experiments.lib.runs import configuration
 from experiments.studies.defaults import BUDGETS, NOISE, Runs, Task, tasks
 
 __all__ = ["chosen", "main"]
@@ -73,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         found.append(_table(name, scores, every))
     text = "\n\n".join(found)
+    settings = {"learning_rates": rates, "digits_epochs": budget.digits_epochs, "noise_points": NOISE, "threads": 1}
+    described = configuration(settings, ["experiments.studies.defaults", "indian_torch"], ["numpy", "torch"])
+    write_json(folder / "configuration.json", described)
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     write_csv(folder / "runs.csv", runs.rows())
     print(f"{text}\n\nWritten to {folder}")

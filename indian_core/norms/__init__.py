@@ -28,7 +28,7 @@ from indian_core.norms.coefficients import (
 )
 from indian_core.norms.definition import Norm
 from indian_core.norms.geometry import dual_norm, inner_product, norm, preconditioned
-from indian_core.norms.table import NORMS, norm_coefficients
+from indian_core.norms.table import NORMS, norm_coefficients, resolve_learning_rate
 
 __all__ = [
     "NORMS",
@@ -42,6 +42,7 @@ __all__ = [
     "norm",
     "norm_coefficients",
     "preconditioned",
+    "resolve_learning_rate",
     "scale",
     "with_epsilon_in_root",
 ]

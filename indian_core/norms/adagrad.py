@@ -27,4 +27,6 @@ def _coefficients(count: Scalar, decay: Scalar, epsilon: Scalar, xp: Any) -> Nor
     return adagrad(epsilon)
 
 
-ADAGRAD: Final = Norm(_coefficients, depends_on_count=False, depends_on_decay=False, shrink_factor=1.5)
+ADAGRAD: Final = Norm(
+    _coefficients, depends_on_count=False, depends_on_decay=False, learning_rate=0.01, shrink_factor=1.5
+)

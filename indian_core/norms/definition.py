@@ -17,6 +17,8 @@ class Norm(NamedTuple):
         depends_on_count: Whether the coefficients differ from step to step. If not, parameters that have taken
             different numbers of steps share them.
         depends_on_decay: Whether the coefficients use ``decay``.
+        learning_rate: The default step size of INDIAN in this norm, with the default α and β. Chosen from what
+            ``python -m experiments norm_learning_rates`` prints.
         shrink_factor: γ₂, the default of the trust region in this norm: what the radius is divided by after a rejected
             step.
     """
@@ -24,4 +26,5 @@ class Norm(NamedTuple):
     coefficients: Callable[[Any, Any, Any, Any], NormCoefficients]
     depends_on_count: bool
     depends_on_decay: bool
+    learning_rate: float
     shrink_factor: float

@@ -33,4 +33,4 @@ def rmsprop(count: Scalar, decay: Scalar, epsilon: Scalar, xp: Any = numpy) -> N
     return NormCoefficients(accumulator=decay, square=1 - decay, root=root, epsilon=epsilon)
 
 
-RMSPROP: Final = Norm(rmsprop, depends_on_count=True, depends_on_decay=True, shrink_factor=1.75)
+RMSPROP: Final = Norm(rmsprop, depends_on_count=True, depends_on_decay=True, learning_rate=0.003, shrink_factor=1.75)

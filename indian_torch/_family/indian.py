@@ -9,7 +9,7 @@ from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients, post_form, pre_form
 from indian_core.hyperparameters import RANGES, check, check_choice, check_number, resolve_initial_speed
-from indian_core.norms import NORMS, NormCoefficients
+from indian_core.norms import NORMS, NormCoefficients, resolve_learning_rate
 from indian_torch._norm.dispatch import NormStep
 from indian_torch._step.family import Coefficients, CoefficientsAt, Entries, Mode
 from indian_torch._step.settings import Scalar, as_number, as_scalar, check_dtypes, check_flags
@@ -59,7 +59,7 @@ _Form: TypeAlias = Callable[..., StepCoefficients]
 class Settings(NamedTuple):
     """The hyperparameters and flags of a parameter group at one step; see the arguments of `indian_torch.INDIAN`."""
 
-    lr: Scalar
+    lr: Scalar | None
     alpha: Scalar
     beta: Scalar
     initial_speed: Any
@@ -86,17 +86,23 @@ def settings_of(group: Mapping[str, Any]) -> Settings:
 
 
 def checked(settings: Settings) -> Settings:
-    values = settings._asdict()
-    numbers = check(**{name: value for name, value in values.items() if name in RANGES})
     check_choice("norm", settings.norm, _NORM_NAMES, optional=True)
+    values = settings._asdict()
+    given = {name: value for name, value in values.items() if name in RANGES}
+    if settings.lr is None:
+        del given["lr"]
+    numbers = check(**given)
     check_flags(values)
     check_dtypes(velocity_dtype=settings.velocity_dtype, norm_dtype=settings.norm_dtype)
     return settings._replace(**{name: n for name, n in numbers.items() if not isinstance(values[name], Tensor)})
 
 
 def entries_of_group(settings: Settings) -> dict[str, Any]:
-    initial_speed = resolve_initial_speed(settings.initial_speed, settings.norm)
-    return settings._asdict() | {"initial_speed": initial_speed}
+    resolved = {
+        "lr": resolve_learning_rate(settings.lr, settings.norm),
+        "initial_speed": resolve_initial_speed(settings.initial_speed, settings.norm),
+    }
+    return settings._asdict() | resolved
 
 
 def mode_of(settings: Settings) -> Mode:

@@ -159,7 +159,7 @@ def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(a
     gradients = jnp.array([1.0, -2.0, 0.5])
 
     def first_step(**speed):
-        tx = make(norm=norm, **speed)
+        tx = make(learning_rate=0.1, norm=norm, **speed)
         updates, state = tx.update(gradients, tx.init(gradients), gradients)
         return updates, optax_tree.get(state, "velocity")
 
@@ -190,6 +190,12 @@ def test_with_its_defaults_it_trains_in_the_adagrad_norm(run):
 
     last = run(indian(norm="adagrad"), jax.grad(loss), jnp.zeros(100), 50).params[-1]
     assert loss(last) < 1e-3 * loss(jnp.zeros(100))
+
+
+@pytest.mark.parametrize(("norm", "rate"), [(None, 0.1), ("rmsprop", 0.003), ("adagrad", 0.01)])
+def test_by_default_the_learning_rate_is_that_of_the_norm(norm, rate):
+    steps = [tx.update(jnp.ones(2), tx.init(jnp.ones(2)))[0] for tx in (indian(norm=norm), indian(rate, norm=norm))]
+    np.testing.assert_array_equal(*steps)
 
 
 @pytest.mark.parametrize("norm", ["rmsprop", "adagrad"])

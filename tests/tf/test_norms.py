@@ -75,7 +75,7 @@ def test_innaprop_goes_on_where_the_published_rule_breaks(apply, trajectory):
 @pytest.mark.parametrize("norm", [None, "rmsprop", "adagrad"])
 def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(apply, gradient, norm):
     def end(**speed):
-        optimizer, variable = INDIAN(norm=norm, **speed), keras.Variable([1.0, -2.0, 0.5])
+        optimizer, variable = INDIAN(0.1, norm=norm, **speed), keras.Variable([1.0, -2.0, 0.5])
         for k in range(3):
             apply(optimizer, [gradient(keras.ops.convert_to_numpy(variable), k)], [variable])
         return keras.ops.convert_to_numpy(variable)
@@ -96,7 +96,7 @@ def test_with_its_defaults_it_trains_in_the_adagrad_norm(apply):
     def residual():
         return inputs @ keras.ops.convert_to_numpy(weights) - targets
 
-    for _ in range(50):
+    for _ in range(200):
         apply(optimizer, [inputs.T @ residual() / 8], [weights])
     assert np.mean(residual() ** 2) < 1e-3 * np.mean(targets**2)
 

@@ -74,6 +74,13 @@ def test_the_config_holds_what_the_automatic_initial_speed_is(norm, automatic):
     assert INDIAN.from_config(config | {"initial_speed": 1.0}).initial_speed == 1.0
 
 
+@pytest.mark.parametrize(("norm", "rate"), [(None, 0.1), ("rmsprop", 0.003), ("adagrad", 0.01)])
+def test_the_config_holds_the_default_learning_rate_of_the_norm(norm, rate):
+    config = INDIAN(norm=norm).get_config()
+    assert config["learning_rate"] == pytest.approx(rate)
+    assert INDIAN.from_config(config | {"learning_rate": None}).get_config() == config
+
+
 def test_weight_decay_of_none_survives_the_config():
     assert INDIAN.from_config(INDIAN(weight_decay=None).get_config()).weight_decay is None
 

@@ -83,7 +83,7 @@ def test_by_default_it_starts_with_speed_1_without_a_norm_and_from_rest_in_one(
 ) -> None:
     speeds: list[dict[str, Any]] = [{}, {"initial_speed": "auto"}, {"initial_speed": 1.0}, {"initial_speed": None}]
     default, automatic, paper, rest = (
-        run(INDIAN([torch.tensor(np.linspace(-1, 1, 7))], norm=norm, **flags, **speed), 5) for speed in speeds
+        run(INDIAN([torch.tensor(np.linspace(-1, 1, 7))], 0.1, norm=norm, **flags, **speed), 5) for speed in speeds
     )
     expected, other = (paper, rest) if norm is None else (rest, paper)
     np.testing.assert_array_equal(default, expected)
@@ -112,6 +112,22 @@ def test_by_default_each_group_starts_as_its_own_norm_asks_for() -> None:
     assert speeds(INNAprop(groups({}, {"norm": None}))) == [None, None]
 
 
+def test_by_default_each_group_has_the_learning_rate_of_its_own_norm() -> None:
+    def rates(optimizer: INDIAN) -> list[float]:
+        return [group["lr"] for group in optimizer.param_groups]
+
+    def groups(*others: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"params": [torch.ones(1)], **other} for other in others]
+
+    norms = groups({}, {"norm": "adagrad"}, {"norm": "rmsprop"}, {"norm": "rmsprop", "lr": 0.5})
+    optimizer = INDIAN(norms)
+    assert rates(optimizer) == [0.1, 0.01, 0.003, 0.5]
+    optimizer.add_param_group(*groups({"norm": "rmsprop"}))
+    assert rates(optimizer)[-1] == 0.003
+    assert rates(INDIAN(groups({}, {"norm": None}), norm="rmsprop")) == [0.003, 0.1]
+    assert rates(INDIAN(groups({}, {"norm": "rmsprop"}), 0.25)) == [0.25, 0.25]
+
+
 def test_a_saved_initial_speed_is_taken_as_it_is() -> None:
     optimizer = INDIAN([{"params": [torch.ones(1)], "norm": norm} for norm in (None, "adagrad")])
     saved = optimizer.state_dict()
@@ -121,7 +137,7 @@ def test_a_saved_initial_speed_is_taken_as_it_is() -> None:
     assert [group["initial_speed"] for group in optimizer.param_groups] == [0.5, 0.5]
 
 
-def test_with_its_defaults_it_trains_in_the_adagrad_norm_and_better_than_from_speed_1() -> None:
+def test_in_the_adagrad_norm_it_trains_better_from_rest_than_from_speed_1() -> None:
     """A linear regression with more unknowns than equations, which are small beside the steps."""
     generator = np.random.default_rng(0)
     inputs = torch.tensor(generator.normal(size=(16, 100)))
@@ -129,7 +145,7 @@ def test_with_its_defaults_it_trains_in_the_adagrad_norm_and_better_than_from_sp
 
     def loss_after_50_steps(**speed: float) -> float:
         weights = torch.zeros(100, dtype=torch.float64, requires_grad=True)
-        optimizer = INDIAN([weights], norm="adagrad", **speed)
+        optimizer = INDIAN([weights], 0.1, norm="adagrad", **speed)
         for _ in range(50):
             optimizer.zero_grad()
             (inputs @ weights - targets).square().mean().backward()
