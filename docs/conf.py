@@ -14,6 +14,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
 from indian_core import DEFAULTS, INNAPROP_DEFAULTS
+from indian_core.norms import NORMS
 
 project = "INDIAN"
 author = "The INDIAN developers"
@@ -31,7 +32,7 @@ myst_substitutions = {
     for prefix, defaults in (("default", DEFAULTS), ("innaprop", INNAPROP_DEFAULTS))
     for name, value in defaults._asdict().items()
     if isinstance(value, float)
-}
+} | {f"{name}_learning_rate": f"{norm.learning_rate:g}" for name, norm in NORMS.items()}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy
 
-from indian_core.dynamics import StepCoefficients, is_absent, velocity_step
+from indian_core.dynamics import StepCoefficients, displacement, is_absent, next_velocity
 from indian_core.hyperparameters import DAMPING, DECAY, POSITIVE, Range, check, check_number
 from indian_core.momentum_sgd import INDIANSettings
 from indian_core.norms.elementary import bias_correction
@@ -38,6 +38,7 @@ __all__ = [
     "allows_post_form",
     "damping_of_nesterov",
     "default_damping",
+    "direction_displacement",
     "direction_step",
     "from_damping",
     "post_damping_form",
@@ -203,10 +204,35 @@ def direction_step(
         >>> direction_step(1.0, 0.0, 2.0, 4.0, pre_damping_form(0.5, momentum=0.5, damping=1.5))
         (-0.1875, 1.0)
     """
-    step, next_buffer = velocity_step(None, buffer, gradient, coefficients.without_theta_decay())
-    step = preconditioned(step, scale)
-    decay = coefficients.theta_decay
-    return step if is_absent(decay) else step + decay * theta, next_buffer
+    next_buffer = next_velocity(None, buffer, gradient, coefficients)
+    return direction_displacement(theta, buffer, next_buffer, gradient, scale, coefficients), next_buffer
+
+
+def direction_displacement(
+    theta: Array | None,
+    buffer: Array | None,
+    next_buffer: Array | None,
+    gradient: Array,
+    scale: Array,
+    coefficients: StepCoefficients,
+) -> Array:
+    """θ⁺ − θ in the order of Adam, where A⁻¹ acts on all but the decay.
+
+    Args:
+        theta: θ; None is allowed where there is no weight decay.
+        buffer: b, of θ's shape; None is allowed in post form.
+        next_buffer: b⁺, of θ's shape; None is allowed in pre form.
+        gradient: g, of θ's shape.
+        scale: A, of θ's shape, with this step's gradient taken in.
+        coefficients: From `pre_damping_form` or `post_damping_form`, without a ``penalty``.
+
+    Example:
+        >>> direction_displacement(1.0, 0.0, None, 2.0, 4.0, pre_damping_form(0.5, momentum=0.5, damping=1.5))
+        -0.1875
+    """
+    step = displacement(None, buffer, next_buffer, gradient, coefficients.without_theta_decay())
+    step, decay = preconditioned(step, scale), coefficients.theta_decay
+    return step if is_absent(decay) else step + decay * theta
 
 
 def default_damping(momentum: Scalar) -> Scalar:

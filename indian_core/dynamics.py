@@ -315,7 +315,7 @@ def next_velocity(theta: Array | None, velocity: Array, mixed_gradient: Array, c
 def displacement(
     theta: Array | None,
     velocity: Array | None,
-    next_velocity: Array,
+    next_velocity: Array | None,
     mixed_gradient: Array,
     coefficients: StepCoefficients,
 ) -> Array:
@@ -324,7 +324,7 @@ def displacement(
     Args:
         theta: θ; None is allowed where there is no weight decay.
         velocity: m, of θ's shape; None is allowed in post form.
-        next_velocity: m⁺, of θ's shape.
+        next_velocity: m⁺, of θ's shape; None is allowed in pre form.
         mixed_gradient: g′, of θ's shape.
         coefficients: From `pre_form` or `post_form`.
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from indian_core.dynamics import StepCoefficients, displacement, is_absent, next_velocity
+from indian_core.damping import direction_displacement
+from indian_core.dynamics import displacement, next_velocity
 from indian_core.norms import accumulate, preconditioned, scale
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.dtypes import at_least_float32
@@ -99,7 +100,7 @@ class AnyBackend:
             _assign(accumulator, v)
             direction = g if norm_last else preconditioned(g, scale(v, norm, ops))
         move = (
-            _move_in_norm(theta, m, g, step, scale(v, norm, ops))
+            direction_displacement(theta, m, None, g, scale(v, norm, ops), step)
             if norm_last
             else displacement(theta, m, None, direction, step)
         )
@@ -164,12 +165,6 @@ class AnyBackend:
         # Always false. But XLA looks at the two parts one by one, and each of them is true of some numbers.
         never = ops.logical_and(ops.equal(element, element), ops.not_equal(element, element))
         return 1.0 + ops.cast(never, dtype)
-
-
-def _move_in_norm(theta: Any, velocity: Any, gradient: Any, step: StepCoefficients, scale: Any) -> Any:
-    """The displacement of a step in pre form whose norm acts on all but the decay."""
-    move = preconditioned(displacement(None, velocity, None, gradient, step._replace(theta_decay=0.0)), scale)
-    return move if is_absent(step.theta_decay) else move + step.theta_decay * theta
 
 
 def _assign(variable: Any, value: Any) -> None:
