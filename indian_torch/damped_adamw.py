@@ -47,10 +47,11 @@ class DampedAdamW(SteppingOptimizer):
         capturable: Keep everything on the parameters' device, so that the step can be captured in a CUDA graph. Takes
             precedence over ``fused`` and ``foreach``; updates one tensor at a time.
         differentiable: Let gradients flow through the step, to the hyperparameters too where they are tensors.
-        fused: Update all tensors of a group in one pass over memory, with the kernels of ``torch.optim.AdamW``, with
-            another damping than 1 on a temporary copy of a chunk of ``exp_avg``. Steps that they cannot take (a damping
-            beyond 1/(1 − μ); tensors of different layouts; 16 bits) are taken as by the other implementations. Supports
-            floating-point parameters on the devices that have the kernels. None: False.
+        fused: Update all tensors of a group in one pass over memory, with the kernel of ``torch.optim.AdamW``; with
+            another damping than 1, a pass over gradients and ``exp_avg`` follows. Steps that it cannot take (a damping
+            of more than about 3/4 of 1/(1 − μ); tensors of different layouts; 16 bits; order ``"innaprop"``) are taken
+            as by the other implementations. Supports floating-point parameters on the devices that have the kernel.
+            None: False.
         damping: r > 0. None: 1 + μ, Nesterov's.
         order: ``"adam"``: the gradients are averaged, and the average is divided by the root. ``"innaprop"``: each
             gradient is divided by the root, and ``exp_avg`` averages the quotients. A state of one order does not

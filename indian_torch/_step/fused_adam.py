@@ -1,6 +1,7 @@
 """The step in the order of Adam by the kernel behind ``torch.optim.AdamW(fused=True)``.
 
-How it is a step of Adam: see `indian_core.adam_kernel`.
+How it is a step of Adam: see `indian_core.adam_kernel`. With another damping than 1, a pass over buffers and gradients
+follows, chunk by chunk, as long as these are in the cache.
 """
 
 import functools
@@ -11,13 +12,13 @@ from torch import Tensor
 from indian_core.adam_kernel import AdamStep, adam_step
 from indian_core.damping import post_damping_form, pre_damping_form
 from indian_core.dynamics import StepCoefficients
-from indian_torch._compat import fused_adamw, unflatten, without_modes
+from indian_torch._compat import fused_adamw, without_modes
 from indian_torch._norm.dispatch import NormStep
 from indian_torch._step import single_tensor
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
 from indian_torch._step.state import has_dtype_of_its_own
-from indian_torch._tensors.chunks import chunks_of_lists, size_of_largest
+from indian_torch._tensors.chunks import chunks_of_lists
 from indian_torch._tensors.layout import Layout
 
 __all__ = ["buffer_multiple", "can_take", "fits", "is_right", "supports", "update"]
@@ -51,41 +52,21 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     assert batch.accumulators is not None
     step = _adam_step(coefficients.pre, coefficients.post, norm.count)
     assert step is not None
-    lists = batch.params, batch.grads, batch.buffers, batch.accumulators
+    params, grads, buffers, accumulators = batch.params, batch.grads, batch.buffers, batch.accumulators
     if grad_scale is not None:
         grad_scale = grad_scale.to(batch.params[0].device)
-    if step.keeps_average:
-        _adamw(*lists, step, norm, grad_scale)
-    else:
-        _step_on_copies(*lists, coefficients.pre, step, norm, grad_scale)
-    return batch.multiple
-
-
-def _step_on_copies(
-    params: list[Tensor],
-    grads: list[Tensor],
-    buffers: list[Tensor],
-    accumulators: list[Tensor],
-    c: StepCoefficients,
-    step: AdamStep,
-    norm: NormStep,
-    grad_scale: Tensor | None,
-) -> None:
-    """Take one step in place, where the average that moves θ is not the new buffer."""
-    # Allocating it for each chunk would take as long as a pass over the chunk.
-    memory = buffers[0].new_empty(size_of_largest(buffers))
-    for some_params, some_grads, some_buffers, some_accumulators in chunks_of_lists(
-        params, grads, buffers, accumulators
-    ):
-        averages = list(unflatten(memory[: sum([buffer.numel() for buffer in some_buffers])], some_buffers))
-        torch._foreach_copy_(averages, some_buffers)
-        _adamw(some_params, some_grads, averages, some_accumulators, step, norm, grad_scale)
+    if step.gradient_share == 0:
+        _adamw(params, grads, buffers, accumulators, step, norm, grad_scale)
+        return batch.multiple
+    for theta, g, b, v in chunks_of_lists(params, grads, buffers, accumulators):
+        _adamw(theta, g, b, v, step, norm, grad_scale)
         # After the kernel, which divides the gradients by their scale.
         if step.maximize:
-            torch._foreach_add_(some_buffers, some_buffers, alpha=c.velocity_velocity - 1)
-            torch._foreach_add_(some_buffers, some_grads, alpha=c.velocity_gradient)
+            torch._foreach_add_(b, b, alpha=-step.gradient_share)
+            torch._foreach_add_(b, g, alpha=-step.gradient_share)
         else:
-            torch._foreach_lerp_(some_buffers, some_grads, c.velocity_gradient)
+            torch._foreach_lerp_(b, g, step.gradient_share)
+    return batch.multiple
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,8 +1,11 @@
 """The step of many tensors in a few calls, each a pass over all of them."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
+from indian_core.adam_kernel import AdamStep, adam_step
 from indian_core.dynamics import StepCoefficients
 from indian_core.norms import NormCoefficients
 from indian_core.scaled_velocity import of_multiple
@@ -51,7 +54,9 @@ def update(batch: Batch, coefficients: Coefficients, norm: NormStep | None, grad
     precondition = None
     if norm is not None and batch.accumulators is not None:
         if norm.is_last:
-            step_with_norm_last(batch.params, batch.grads, batch.buffers, batch.accumulators, c, norm.coefficients)
+            lists = batch.params, batch.grads, batch.buffers, batch.accumulators
+            adam = _adam_step(coefficients.pre, coefficients.post, norm.count)
+            step_with_norm_last(*lists, c, norm.coefficients, None if adam is None or adam.maximize else adam)
             return batch.multiple
         precondition = of_lists(norm, batch.grads, batch.accumulators, prefer_fused=False)
     step(batch.params, batch.grads, batch.buffers, batch.accumulators, c, precondition)
@@ -83,8 +88,12 @@ def step_with_norm_last(
     accumulators: list[Tensor],
     c: StepCoefficients,
     norm: NormCoefficients,
+    adam: AdamStep | None = None,
 ) -> None:
-    """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device."""
+    """Take one step in place; arguments as of `indian_torch.functional.step`, all tensors of one dtype and device.
+
+    With the same step as one of Adam that minimizes, ``adam``, it takes no temporary for the direction.
+    """
     for some_params, some_grads, some_buffers, some_accumulators in chunks_of_lists(
         params, grads, buffers, accumulators
     ):
@@ -92,13 +101,17 @@ def step_with_norm_last(
         if c.theta_decay != 0:
             # Not a product: a factor so near to 1 would be rounded in the same way at every step.
             torch._foreach_add_(some_params, some_params, alpha=c.theta_decay)
-        if c.theta_gradient == 0:
-            _advance(some_buffers, some_grads, c)
-            torch._foreach_addcdiv_(some_params, some_buffers, divisors, c.theta_next_velocity * multiple)
-        else:
-            directions = torch._foreach_add(some_grads, some_buffers, alpha=c.theta_velocity / c.theta_gradient)
-            _advance(some_buffers, some_grads, c)
-            torch._foreach_addcdiv_(some_params, directions, divisors, c.theta_gradient * multiple)
+        if adam is not None:
+            torch._foreach_lerp_(some_buffers, some_grads, 1 - adam.momentum)
+            torch._foreach_addcdiv_(some_params, some_buffers, divisors, adam.theta_average * multiple)
+            if adam.gradient_share != 0:
+                torch._foreach_lerp_(some_buffers, some_grads, adam.gradient_share)
+            continue
+        directions = torch._foreach_mul(some_grads, c.theta_gradient)
+        torch._foreach_add_(directions, some_buffers, alpha=c.theta_velocity)
+        _advance(some_buffers, some_grads, c)
+        torch._foreach_add_(directions, some_buffers, alpha=c.theta_next_velocity)
+        torch._foreach_addcdiv_(some_params, directions, divisors, multiple)
 
 
 def _update(params: list[Tensor], gradients: list[Tensor], buffers: list[Tensor], c: StepCoefficients) -> None:
@@ -125,3 +138,8 @@ def _advance(buffers: list[Tensor], gradients: list[Tensor], c: StepCoefficients
     # Not a product by a number, which PyTorch wraps in a tensor once for each buffer on the CPU.
     torch._foreach_add_(buffers, buffers, alpha=c.velocity_velocity - 1)
     torch._foreach_add_(buffers, gradients, alpha=c.velocity_gradient)
+
+
+@lru_cache(maxsize=64)
+def _adam_step(pre: StepCoefficients, post: StepCoefficients, count: int) -> AdamStep | None:
+    return adam_step(pre, post, count)

@@ -732,6 +732,7 @@ def test_where_the_kernel_of_sgd_is_taken(options: dict[str, Any], expected: lis
         ({}, [1, 1, 1]),
         ({"damping": 3.0, "maximize": True}, [1, 1, 1]),
         ({"damping": 0.5}, [1, 1, 1]),
+        ({"damping": 7.0}, [1, 1, 1]),
         ({"damping": 20.0}, [0, 0, 0]),
         ({"damping": 1.0, "fused": None}, [0, 0, 0]),
         ({"damping": 1.0, "order": "innaprop"}, [0, 0, 0]),
