@@ -17,7 +17,9 @@ def precondition(grads: list[Tensor], accumulators: list[Tensor], c: NormCoeffic
         accumulators: v, updated in place.
         c: Of this step.
     """
-    _accumulate(grads, accumulators, c)
+    if c.accumulator != 1:
+        torch._foreach_mul_(accumulators, c.accumulator)
+    torch._foreach_addcmul_(accumulators, grads, grads, c.square)
     scale = flatten(accumulators).sqrt()
     if c.root != 1:
         scale.mul_(c.root)
@@ -34,12 +36,11 @@ def divisors(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficient
         accumulators: v, updated in place.
         c: Of this step, with a root.
     """
-    _accumulate(grads, accumulators, c)
+    if c.accumulator != 1:
+        # On the CPU, PyTorch wraps a number in a tensor once for each accumulator.
+        is_on_host = accumulators[0].device.type == "cpu"
+        factor = torch.tensor(c.accumulator, dtype=torch.float64, device="cpu") if is_on_host else c.accumulator
+        torch._foreach_mul_(accumulators, factor)
+    torch._foreach_addcmul_(accumulators, grads, grads, c.square)
     root: BareRoot = bare_root(c)
     return list(unflatten(flatten(accumulators).sqrt().add_(root.epsilon), grads)), root.multiple
-
-
-def _accumulate(grads: list[Tensor], accumulators: list[Tensor], c: NormCoefficients) -> None:
-    if c.accumulator != 1:
-        torch._foreach_mul_(accumulators, c.accumulator)
-    torch._foreach_addcmul_(accumulators, grads, grads, c.square)
