@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from indian_torch import INDIAN, INNAprop, TrustRegion
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, TrustRegion
 
 SHAPES = ((3,), (2, 2), (1,), ())
 REFUSALS = (RuntimeError, TypeError, ValueError, NotImplementedError)
@@ -31,7 +31,7 @@ FLAGS: tuple[dict[str, Any], ...] = (
     PLAIN,
 )
 STATE_DTYPES = (None, None, None, torch.float64, torch.float32, torch.bfloat16)
-CLASSES = (INDIAN, INDIAN, INNAprop, INNAprop, TrustRegion)
+CLASSES = (INDIAN, INDIAN, INNAprop, INNAprop, DampedSGD, DampedAdamW, TrustRegion)
 
 
 class User:
@@ -39,6 +39,8 @@ class User:
 
     def __init__(self, cls: type[Any], options: dict[str, Any], flags: dict[str, Any], params: list[Tensor]) -> None:
         self.cls, self.options, self.flags = cls, options, {} if cls is TrustRegion else flags
+        if cls is DampedSGD:
+            self.flags = {name: flag for name, flag in flags.items() if name != "capturable"}
         self.params, self.has_changed_settings = params, False
         half = max(1, len(params) - 1)
         self.optimizer = self.make([{"params": self.params[:half]}, {"params": self.params[half:]}])
@@ -203,6 +205,7 @@ def change_settings(user: User, seed: int) -> None:
         "lr": (0.01, 0.1, 0.2, torch.tensor(0.05), torch.ones(2), torch.tensor(0.1, device="meta"), "much"),
         "beta": (0.05, 0.3, torch.tensor(0.2)),
         "alpha": (0.0, 1.0, 20.0),
+        "damping": (None, 1.0, 2.0, 20.0, 0.0, torch.tensor(3.0), "much"),
         "norm": (None, "rmsprop", "adagrad", "adam"),
         "maximize": (True, False),
         "velocity_dtype": (*STATE_DTYPES, torch.int32),
@@ -293,14 +296,14 @@ def load_in_other_order(user: User, seed: int) -> None:
 
 
 def load_into_other_class(user: User, seed: int) -> None:
-    classes = (INDIAN, INNAprop, TrustRegion)
+    classes = (INDIAN, INNAprop, DampedSGD, DampedAdamW, TrustRegion)
     other = user.beside(user.optimizer.param_groups, classes[seed % len(classes)])
     other.attempt(lambda: other.optimizer.load_state_dict(user.optimizer.state_dict()))
     step(other, seed)
 
 
 def load_from_other_class(user: User, seed: int) -> None:
-    classes = (INDIAN, INNAprop, TrustRegion, torch.optim.AdamW, torch.optim.SGD)
+    classes = (INDIAN, INNAprop, TrustRegion, DampedSGD, DampedAdamW, torch.optim.AdamW, torch.optim.SGD)
     other = user.beside(user.optimizer.param_groups, classes[seed % len(classes)])
     user.attempt(lambda: user.optimizer.load_state_dict(other.optimizer.state_dict()))
     # Those of the other one have been loaded, too.
@@ -365,8 +368,11 @@ def run_sequence(seed: int) -> None:
     """Drive one optimizer and its twin through up to six actions."""
     rng = random.Random(seed)
     cls: Any = rng.choice(CLASSES)
-    options: dict[str, Any] = {"norm_epsilon": 1e-2}
-    if cls is TrustRegion:
+    options: dict[str, Any] = {} if cls in (DampedSGD, DampedAdamW) else {"norm_epsilon": 1e-2}
+    if cls in (DampedSGD, DampedAdamW):
+        options |= {"lr": 0.05, "weight_decay": rng.choice((0.0, 0.1)), "damping": rng.choice((None, 1.0, 3.0, 12.0))}
+        options |= {"momentum": 0.9} if cls is DampedSGD else {"eps": 1e-2, "order": rng.choice(("adam", "innaprop"))}
+    elif cls is TrustRegion:
         options |= {"radius": 0.3, "norm": rng.choice((None, "rmsprop", "adagrad"))}
     else:
         options |= {"lr": 0.05, "weight_decay": rng.choice((0.0, 0.1))}

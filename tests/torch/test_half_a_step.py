@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from indian_torch import INDIAN, INNAprop, TrustRegion
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, TrustRegion
 from tests.torch.implementations import NORMS, each_norm
 from tests.torch.refusals import assert_refused, contents, give_gradients, parameters, start, train
 
@@ -219,7 +219,7 @@ def test_differentiable_refuses_views_that_autograd_protects(
             assert_refused(optimizer, optimizer.step, "in-place|inplace")
 
 
-@pytest.mark.parametrize("cls", [INDIAN, INNAprop, TrustRegion])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, DampedSGD, DampedAdamW, TrustRegion])
 def test_hooks_that_raise(cls: type[Any]) -> None:
     optimizer = cls([nn.Parameter(torch.ones(shape)) for shape in SHAPES])
     train(optimizer)
@@ -247,7 +247,7 @@ def test_hooks_that_raise(cls: type[Any]) -> None:
     assert not optimizer._optimizer_state_dict_post_hooks
 
 
-@pytest.mark.parametrize("cls", [INDIAN, INNAprop, TrustRegion])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, DampedSGD, DampedAdamW, TrustRegion])
 def test_want_of_memory_for_a_loaded_state(cls: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     optimizer = cls([nn.Parameter(torch.ones(shape)) for shape in SHAPES])
     train(optimizer)

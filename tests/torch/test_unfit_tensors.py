@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from indian_torch import INDIAN, INNAprop, TrustRegion
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, TrustRegion
 from tests.torch.implementations import each_norm
 from tests.torch.refusals import assert_equal, assert_refused, contents, give_gradients, parameters, start, train
 
@@ -278,9 +278,11 @@ def test_the_signature_of_innaprop_has_the_flags() -> None:
     assert all(own[name].default == base[name].default for name in list(own)[-7:])
 
 
-@pytest.mark.parametrize("cls", [INDIAN, INNAprop, TrustRegion])
+@pytest.mark.parametrize("cls", [INDIAN, INNAprop, DampedSGD, DampedAdamW, TrustRegion])
 def test_the_default_device_has_no_part_in_a_step(cls: type[Any], implementation: dict[str, Any]) -> None:
     flags = {} if cls is TrustRegion else implementation
+    if cls is DampedSGD:
+        flags = {name: flag for name, flag in flags.items() if name != "capturable"}
     params, twins = ([torch.ones(3), torch.full((2, 2), 2.0)] for _ in range(2))
     if cls is TrustRegion:
         params, twins = ([p.requires_grad_() for p in each] for each in (params, twins))

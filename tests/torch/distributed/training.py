@@ -18,7 +18,7 @@ from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from indian_torch import INDIAN, PowerDecayLR
+from indian_torch import INDIAN, DampedAdamW, PowerDecayLR
 from tests.releases import is_older
 from tests.torch.documentation import names_of_the_page, run_block
 
@@ -192,15 +192,17 @@ def _start(wrapper: str, flags: dict[str, Any]) -> Run:
             fully_shard(layer)
     elif wrapper in ("DDP", "ZeRO"):
         model = DistributedDataParallel(model)
-    groups = [
-        {"params": [param for param in model.parameters() if param.ndim > 1], "weight_decay": 0.1},
-        {"params": [param for param in model.parameters() if param.ndim == 1], "alpha": 0.5},
-    ]
-    hyperparameters: dict[str, Any] = {"lr": 0.2, "alpha": 1.5, "beta": 0.6} | flags
+    matrices, vectors = ([param for param in model.parameters() if (param.ndim > 1) == more] for more in (True, False))
+    cls: Any = DampedAdamW if "damping" in flags else INDIAN
+    own: dict[str, Any] = {"lr": 0.02, "betas": (0.9, 0.99)} if "damping" in flags else {"alpha": 0.5}
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, **own}]
+    hyperparameters: dict[str, Any] = (
+        {"lr": 0.05} if "damping" in flags else {"lr": 0.2, "alpha": 1.5, "beta": 0.6}
+    ) | flags
     if wrapper == "ZeRO":
-        optimizer: Any = ZeroRedundancyOptimizer(groups, optimizer_class=INDIAN, **hyperparameters)
+        optimizer: Any = ZeroRedundancyOptimizer(groups, optimizer_class=cls, **hyperparameters)
     else:
-        optimizer = INDIAN(groups, **hyperparameters)
+        optimizer = cls(groups, **hyperparameters)
     return Run(model, optimizer, PowerDecayLR(optimizer, 0.25))
 
 
