@@ -13,12 +13,17 @@ from typing import Any
 import pytest
 
 SLOW_PATHS = (
-    # Whatever trains networks, starts processes, runs pages of the documentation, or installs the package.
+    # Whatever trains networks, starts processes, runs pages of the documentation, installs the package, or compiles
+    # large programs.
     "tests/benchmarks",
     "tests/docs",
     "tests/experiments",
     "tests/jax/own_process",
+    "tests/jax/test_compilation.py",
     "tests/jax/test_own_process.py",
+    "tests/jax/test_random_use.py",
+    "tests/jax/test_strict_modes.py",
+    "tests/jax/test_trust_region.py",
     "tests/packaging/test_wheel.py",
     "tests/tf/distribution",
     "tests/tf/test_interrupted_training.py",
@@ -27,7 +32,7 @@ SLOW_PATHS = (
 )
 """Folders and files that a fast run leaves out."""
 
-FAST_CASES = 5
+FAST_CASES = 3
 """So many sets of parameters of one test a fast run takes at most."""
 
 LIMIT = 10.0

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "docs" / name
     for name in (
+        "coming_from.md",
         "quickstart/pytorch.md",
         "quickstart/keras.md",
         "quickstart/jax.md",
