@@ -31,7 +31,7 @@ class Defaults(NamedTuple):
     """Default hyperparameters of INDIAN, the same in every adapter.
 
     Attributes:
-        learning_rate: Step size γ; that of INDIAN is for no norm, see `indian_core.norms.resolve_learning_rate`.
+        learning_rate: Step size γ; that of INDIAN is for no norm, see `indian_core.norms.table`.
             Chosen, with ``alpha`` and ``beta``, from the measurements that ``python -m experiments defaults`` prints.
         alpha: Viscous damping α.
         beta: Newton damping β.
