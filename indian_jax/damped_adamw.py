@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from indian_core.damping import default_damping_in_norm
 from indian_core.dynamics import is_absent
 from indian_core.hyperparameters import DECAY, NON_NEGATIVE, check_choice
 from indian_jax._arguments.damping import check_learning_rate, damping_of_flag, damping_or_default
@@ -67,7 +68,7 @@ def scale_by_damped_adam(
     check_choice("order", order, tuple(_IS_NORM_LAST))
     b1, b2 = scalar("b1", b1, DECAY), scalar("b2", b2, DECAY)
     eps, eps_root = scalar("eps", eps, NON_NEGATIVE), scalar("eps_root", eps_root, NON_NEGATIVE)
-    damping = damping_or_default(damping, b1)
+    damping = damping_or_default(damping, b1, default_damping_in_norm)
     dtype = floating_dtype("mu_dtype", mu_dtype)
 
     def init_fn(params: optax.Params) -> optax.ScaleByAdamState:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from indian_core.damping import default_damping
 from indian_core.hyperparameters import DECAY, MOMENTUM, check_flag
 from indian_jax._arguments.damping import damping_or_default
 from indian_jax._arguments.dtypes import floating_dtype
@@ -41,7 +42,7 @@ def scale_by_damped_momentum(
 
     Args:
         momentum: μ in [0, 1]; below 1 for an average.
-        damping: r > 0. None: 1 + μ, Nesterov's.
+        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ.
         average: Whether b is an average, :math:`b \leftarrow \mu b + (1 - \mu) g`, as `optax.ema` keeps it, and the
             updates are :math:`(1 - \mu)` times as large.
         debias: Whether to take the bias of the average out, which starts at 0, as in Adam.
@@ -72,7 +73,7 @@ def scale_by_damped_momentum(
     if debias and not average:
         raise ValueError("debias must be False where average is False, got True")
     momentum = scalar("momentum", momentum, DECAY if average else MOMENTUM)
-    damping = damping_or_default(damping, momentum)
+    damping = damping_or_default(damping, momentum, default_damping)
     dtype = floating_dtype("accumulator_dtype", accumulator_dtype)
     kind = optax.EmaState if average else optax.TraceState
 

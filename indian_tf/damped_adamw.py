@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import keras
 
+from indian_core.damping import default_damping_in_norm
 from indian_core.hyperparameters import DECAY, NON_NEGATIVE, check_choice, check_flag, check_number
 from indian_tf._arguments.constructor import check_names
 from indian_tf._arguments.damping import checked_damping
@@ -104,7 +105,7 @@ class DampedAdamW(FamilyOptimizer):
         weight_decay = check_number("weight_decay", weight_decay, NON_NEGATIVE)
         beta_1, beta_2 = check_number("beta_1", beta_1, DECAY), check_number("beta_2", beta_2, DECAY)
         epsilon = check_number("epsilon", epsilon, NON_NEGATIVE)
-        damping = checked_damping(False, damping, beta_1)
+        damping = checked_damping(False, damping, beta_1, default_damping_in_norm)
         if name is None and type(self) is DampedAdamW:
             # Keras would make damped_adam_w of it.
             name = unique_name("damped_adamw")

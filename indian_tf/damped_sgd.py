@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from indian_core.damping import default_damping
 from indian_core.hyperparameters import MOMENTUM, POSITIVE, check_number
 from indian_tf._arguments.constructor import check_names
 from indian_tf._arguments.damping import checked_damping
@@ -55,7 +56,7 @@ class DampedSGD(FamilyOptimizer):
         loss_scale_factor: As in `INDIAN`.
         gradient_accumulation_steps: As in `INDIAN`.
         name: As in `INDIAN`.
-        damping: r > 0. None: 1 + μ, Nesterov's; the config holds the number.
+        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ; the config holds the number.
         **kwargs: ``decay`` alone, which Keras ignores with a warning.
 
     Raises:
@@ -94,7 +95,7 @@ class DampedSGD(FamilyOptimizer):
     ) -> None:
         check_names(type(self).__name__, [each for each in kwargs if each != "decay"], _ARGUMENTS)
         momentum = check_number("momentum", momentum, MOMENTUM)
-        damping = checked_damping(nesterov, damping, momentum)
+        damping = checked_damping(nesterov, damping, momentum, default_damping)
         super().__init__(
             learning_rate,
             name=name,

@@ -1,17 +1,18 @@
 """The damping, which may be given as a number or by the flag ``nesterov``, and the learning rate beside it."""
 
+from collections.abc import Callable
 from typing import Any
 
-from indian_core.damping import damping_of_nesterov, default_damping
+from indian_core.damping import damping_of_nesterov
 from indian_core.hyperparameters import DAMPING, MOMENTUM, NON_NEGATIVE, check_flag
 from indian_jax._arguments.scalars import Scalar, scalar
 
 __all__ = ["check_learning_rate", "damping_of_flag", "damping_or_default"]
 
 
-def damping_or_default(damping: Any, momentum: Scalar) -> Scalar:
-    """r, checked; for None, the default."""
-    return default_damping(momentum) if damping is None else scalar("damping", damping, DAMPING)
+def damping_or_default(damping: Any, momentum: Scalar, default: Callable[[Scalar], Scalar]) -> Scalar:
+    """r, checked; for None, the default for μ."""
+    return default(momentum) if damping is None else scalar("damping", damping, DAMPING)
 
 
 def damping_of_flag(nesterov: bool | None, damping: Any, momentum: Any) -> Any:

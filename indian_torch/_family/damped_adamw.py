@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from indian_core.damping import allows_post_form, default_damping, post_damping_form, pre_damping_form
+from indian_core.damping import allows_post_form, default_damping_in_norm, post_damping_form, pre_damping_form
 from indian_core.dynamics import StepCoefficients
 from indian_core.hyperparameters import DAMPING, DECAY, NON_NEGATIVE, check_choice, check_number
 from indian_core.norms import NORMS, NormCoefficients
@@ -144,7 +144,7 @@ def coefficients_of(settings: Settings) -> CoefficientsAt:
     damping = as_number(settings.damping)
     _check_numbers(momentum, as_number(beta2), as_number(settings.eps), damping)
     if damping is None:
-        damping = default_damping(momentum)
+        damping = default_damping_in_norm(momentum)
     maximize = settings.maximize
     return lambda count: _coefficients_of_numbers(lr, momentum, damping, weight_decay, count, maximize)
 
@@ -164,7 +164,7 @@ def traced_coefficients(
     found = pre_damping_form(
         as_scalar(settings.lr, dtype),
         momentum,
-        default_damping(momentum) if damping is None else damping,
+        default_damping_in_norm(momentum) if damping is None else damping,
         weight_decay=as_scalar(settings.weight_decay, dtype),
         count=taken.to(dtype) + 1,
         xp=torch,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indian_core.damping import (
     allows_post_form,
     damping_of_nesterov,
+    default_damping,
     direction_step,
     from_damping,
     post_damping_form,
@@ -205,3 +206,12 @@ def test_indian_without_friction_has_no_damping_form() -> None:
         to_damping(0.1, alpha=0.0, beta=0.1)
     with pytest.raises(ValueError, match="alpha must be"):
         to_damping(0.1, alpha=11.0, beta=0.1)
+
+
+def test_the_default_lets_a_quarter_act_at_once_or_is_nesterovs() -> None:
+    for momentum in (0.0, 0.3, 0.8, 0.86):
+        assert default_damping(momentum) == pytest.approx(1 + momentum)
+    for momentum in (0.87, 0.9, 0.95, 0.99):
+        assert default_damping(momentum) * (1 - momentum) == pytest.approx(0.25)
+    assert default_damping(1.0) == 2.0
+    np.testing.assert_allclose(default_damping(np.array([0.5, 0.9, 1.0])), [1.5, 2.5, 2.0])

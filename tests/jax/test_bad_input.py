@@ -116,10 +116,6 @@ def test_value_that_other_arguments_take(assert_refused, name, value):
     assert_refused(indian, name, value, TypeError)
 
 
-def test_learning_rate_none(assert_refused):
-    assert_refused(indian, "learning_rate", None, TypeError)
-
-
 @pytest.mark.parametrize(
     ("value", "error"),
     [(-1, ValueError), (1.5, TypeError), ("1", TypeError), (True, TypeError), (math.nan, TypeError), (None, TypeError)],

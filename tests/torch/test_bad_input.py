@@ -37,8 +37,9 @@ for _name, _allowed in RANGES.items():
         (_name, torch.tensor(True), TypeError, f"{_allowed}, got True of type bool"),
         (_name, torch.tensor(1j), TypeError, f"{_allowed}, got 1j of type complex"),
     ]
-    if _name != "initial_speed":
+    if _name not in ("initial_speed", "lr"):
         BAD += [(_name, None, TypeError, f"{_allowed}, got None of type NoneType")]
+    if _name != "initial_speed":
         BAD += [(_name, v, ValueError, f"{_allowed}, got {v!r}") for v in (-1, -0.5)]
         BAD += [(_name, torch.tensor([-1.0]), ValueError, f"{_allowed}, got -1.0")]
 BAD += [("beta", v, ValueError, f"{_POSITIVE}, got {v!r}") for v in (0, 0.0, -0.0)]

@@ -342,11 +342,15 @@ def test_at_a_constant_rate_it_is_indian_from_rest(momentum: float, damping: flo
         torch.testing.assert_close(params, other_params, rtol=1e-11, atol=1e-11)
 
 
-@each_class
-def test_the_default_is_nesterovs_damping(cls: type[Any]) -> None:
-    pairs = [(start(), {}), (start(), {"damping": 1.9})]
-    if cls is DampedSGD:
-        pairs.append((start(), {"nesterov": True}))
+@pytest.mark.parametrize(
+    ("cls", "given", "damping"),
+    [(DampedSGD, {}, 2.5), (DampedSGD, {"nesterov": True}, 1.9), (DampedAdamW, {}, 1.9)],
+    ids=["quarter", "flag", "norm"],
+)
+def test_the_defaults_are_a_quarter_at_once_and_in_a_norm_nesterovs(
+    cls: type[Any], given: dict[str, Any], damping: float
+) -> None:
+    pairs = [(start(), given), (start(), {"damping": damping})]
     for params, options in pairs:
         optimizer = cls(params, **USUAL[cls], **options)
         for k in range(20):
