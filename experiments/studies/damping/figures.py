@@ -1,9 +1,10 @@
 """The figures: the gain over the damping, the final runs, and their curves; each as PNG and as SVG."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import matplotlib
 
@@ -21,6 +22,9 @@ from matplotlib.colors import to_rgb
 __all__ = ["draw_curves", "draw_ends", "draw_gains"]
 
 _WIDTH = 8.0
+
+_TITLE: Final = 90
+"""Characters of a line of a title that fit this width."""
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -49,7 +53,7 @@ def draw_gains(path: Path, title: str, plan: Plan, searched: Mapping[str, Search
                 axis.grid(alpha=0.25)
             row[0].set_ylabel("gain over the smallest r")
             row[-1].legend(frameon=False)
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
         _save(figure, path)
 
 
@@ -82,10 +86,11 @@ def draw_ends(path: Path, title: str, plan: Plan, finals: Finals) -> None:
         if base in finite:
             axis.axvline(sum(finite[base]) / len(finite[base]), color="black", linewidth=0.8, linestyle=":")
         axis.set_yticks(range(len(order)), order)
-        axis.invert_yaxis()
+        # Down, and with room for the marks of the first and the last row.
+        axis.set_ylim(len(order) - 0.4, -0.6)
         axis.set(xlabel=f"validation loss after {plan.sizes.steps} steps")
         axis.grid(axis="x", alpha=0.25)
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
         _save(figure, path)
 
 
@@ -113,7 +118,7 @@ def draw_curves(path: Path, title: str, plan: Plan, finals: Finals) -> None:
         axes[0].set_ylim(*_interesting([finals[label][1] for label in shown]))
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
         _save(figure, path)
 
 
