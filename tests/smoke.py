@@ -26,7 +26,7 @@ def indian_torch() -> None:
     """Every implementation of the step, a compiled step, and the trust region."""
     import torch
 
-    from indian_torch import INDIAN, INNAprop, TrustRegion
+    from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop, TrustRegion
 
     minimum = torch.from_numpy(MINIMUM)
 
@@ -54,8 +54,12 @@ def indian_torch() -> None:
     for flags in ({"foreach": False}, {"foreach": True}, {"fused": True}, {"capturable": True}):
         minimize(f"INDIAN {flags}", lambda params, flags=flags: INDIAN(params, 0.1, 0.5, 0.2, **flags))
         minimize(f"INNAprop {flags}", lambda params, flags=flags: INNAprop(params, 0.02, **flags))
+        minimize(f"DampedAdamW {flags}", lambda params, flags=flags: DampedAdamW(params, 0.02, **flags))
+        if "capturable" not in flags:
+            minimize(f"DampedSGD {flags}", lambda params, flags=flags: DampedSGD(params, 0.01, 0.9, **flags))
     minimize("AdaGrad", lambda params: INDIAN(params, 0.2, norm="adagrad"))
     minimize("torch.compile", lambda params: INDIAN(params, 0.1, 0.5, 0.2), compiled=True)
+    minimize("torch.compile, DampedAdamW", lambda params: DampedAdamW(params, torch.tensor(0.02)), compiled=True)
     param = torch.nn.Parameter(torch.zeros(3))
     optimizer = TrustRegion([param], radius=1.0)
     for _ in range(20):
@@ -127,6 +131,8 @@ def indian_tf() -> None:
     train("INDIAN", indian_tf.INDIAN(learning_rate=0.1, alpha=0.5, beta=0.2))
     train("INNAprop", indian_tf.INNAprop(learning_rate=indian_tf.PowerDecay(0.1, 0.25)))
     train("AdaGrad", indian_tf.INDIAN(learning_rate=0.3, norm="adagrad"))
+    train("DampedSGD", indian_tf.DampedSGD(0.02, momentum=0.9))
+    train("DampedAdamW", indian_tf.DampedAdamW(0.05, weight_decay=0.0))
     schedule = indian_tf.PowerDecay(0.2, 0.1)
     train("weight decay, schedule, clipping", indian_tf.INDIAN(schedule, 0.5, 0.2, weight_decay=1e-4, clipnorm=10.0))
     if keras.backend.backend() == "tensorflow":

@@ -38,11 +38,14 @@ class SteppingOptimizer(SavedOptimizer):
 
     def __init__(self, params: ParamsT, settings: Any) -> None:
         self._memos: defaultdict[int, LayoutMemo[Known]] = defaultdict(LayoutMemo)
+        # PyTorch 2.4 does not trace an attribute of a class that is a module.
+        self._family = type(self)._family
         super().__init__(params, self._defaults_of(self._family.checked(settings)))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._memos = defaultdict(LayoutMemo)
+        self._family = type(self)._family
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its hyperparameters are checked as those of the constructor."""

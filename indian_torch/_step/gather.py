@@ -228,7 +228,7 @@ def _coefficients(family: Family, settings: Any, mode: Mode, kinds: Kinds, place
     family.check_choices(settings)
     if mode.is_traced:
         devices = {torch.device("cpu")} | {device for device, _ in kinds}
-        for name, value in tensors_in(settings):
+        for name, value in tensors_in(family.NAMES, settings):
             if value.numel() != 1 or value.device not in devices:
                 raise ValueError(
                     f"{name} of {place} must be a number or a tensor of one element on the device of the parameters, "
@@ -244,7 +244,7 @@ def _coefficients_of_numbers(family: Family, settings: Any, place: str) -> Coeff
     try:
         return family.coefficients_of(settings)
     except (ArithmeticError, RuntimeError, TypeError, ValueError):
-        for name, value in tensors_in(settings):
+        for name, value in tensors_in(family.NAMES, settings):
             if value.is_meta:
                 raise ValueError(
                     f"{name} of {place} must be a number or a tensor with a value, got a tensor on meta"

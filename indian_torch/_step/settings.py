@@ -1,7 +1,6 @@
 """The settings of a parameter group: its hyperparameters and flags as one immutable value. Each family has its own."""
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -60,16 +59,20 @@ def as_scalar(value: Any, dtype: torch.dtype) -> Any:
     return value.reshape(()).to(dtype) if isinstance(value, Tensor) else as_number(value)
 
 
-def tensors_in(settings: Any) -> list[tuple[str, Tensor]]:
-    """The hyperparameters that are tensors, by name; those of a pair by name and index."""
-    pairs = zip(settings._fields, settings, strict=True)
-    parts = chain(
-        *(
-            [(f"{name}[{i}]", part) for i, part in enumerate(value)] if isinstance(value, tuple) else [(name, value)]
-            for name, value in pairs
-        )
-    )
-    return [(name, value) for name, value in parts if isinstance(value, Tensor)]
+def tensors_in(names: Sequence[str], settings: Any) -> list[tuple[str, Tensor]]:
+    """The hyperparameters that are tensors, by name; those of a pair by name and index.
+
+    Args:
+        names: Begin with those of the settings. Up to PyTorch 2.8, no compiler traces ``settings._fields``.
+        settings: A tuple.
+    """
+    found = []
+    for name, value in zip(names[: len(settings)], settings, strict=True):
+        if isinstance(value, tuple):
+            found += [(f"{name}[{i}]", part) for i, part in enumerate(value) if isinstance(part, Tensor)]
+        elif isinstance(value, Tensor):
+            found.append((name, value))
+    return found
 
 
 def with_numbers(settings: Any) -> Any:
