@@ -24,6 +24,7 @@ SLOW_PATHS = (
     "tests/jax/test_random_use.py",
     "tests/jax/test_strict_modes.py",
     "tests/jax/test_trust_region.py",
+    "tests/packaging/test_imports.py",
     "tests/packaging/test_wheel.py",
     "tests/tf/distribution",
     "tests/tf/test_interrupted_training.py",
