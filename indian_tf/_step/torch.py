@@ -8,8 +8,6 @@ import torch
 from keras import ops
 from torch import Tensor
 
-from indian_core.dynamics import StepCoefficients
-from indian_core.norms import bare_root
 from indian_tf._step.any_backend import AnyBackend, Arrays
 from indian_tf._step.coefficients import Coefficients, CoefficientsOfVariable, coefficients_of
 from indian_tf._step.settings import Settings
@@ -70,18 +68,19 @@ class Torch(AnyBackend):
             [] if variables[0] is None else [variable.value for variable in variables]
             for variables in zip(*(arrays for arrays, _ in members), strict=True)
         )
-        if velocities and not coefficients.norm_last:
-            of_norm = (accumulators, coefficients.norm) if accumulators else (None, None)
-            step(params, grads, velocities, of_norm[0], coefficients.step, of_norm[1])
-        elif dtypes not in _FULL_PRECISION:
+        c, norm, norm_last = coefficients
+        if velocities:
+            of_norm = (accumulators, norm) if accumulators else (None, None)
+            step(params, grads, velocities, of_norm[0], c, of_norm[1], norm_last=norm_last)
+        elif dtypes in _FULL_PRECISION:
+            if c.theta_decay != 0:
+                # Not a product: a factor so near to 1 would be rounded in the same way at every step.
+                torch._foreach_add_(params, params, alpha=c.theta_decay)
+            torch._foreach_add_(params, grads, alpha=c.theta_gradient)
+        else:
             # In 16 bits the operations on many tensors would round after each, and they take but one dtype.
             for arrays, gradient in members:
                 self.update(arrays, gradient, lambda *_: coefficients)
-        elif velocities:
-            _step_in_norm_last(params, grads, velocities, accumulators, coefficients)
-        else:
-            _decay(params, coefficients.step)
-            torch._foreach_add_(params, grads, alpha=coefficients.step.theta_gradient)
 
     def apply_statelessly(
         self, apply: Callable[[Any, Any, Any], Any], optimizer_variables: Any, grads: Any, trainable_variables: Any
@@ -91,36 +90,6 @@ class Torch(AnyBackend):
         with torch.no_grad():
             copies = [[ops.copy(tensor) for tensor in each] for each in (optimizer_variables, trainable_variables)]
             return apply(copies[0], grads, copies[1])
-
-
-def _decay(params: list[Tensor], c: StepCoefficients) -> None:
-    if c.theta_decay != 0:
-        # Not a product: a factor so near to 1 would be rounded in the same way at every step.
-        torch._foreach_add_(params, params, alpha=c.theta_decay)
-
-
-def _step_in_norm_last(
-    params: list[Tensor],
-    grads: list[Tensor],
-    velocities: list[Tensor],
-    accumulators: list[Tensor],
-    coefficients: Coefficients,
-) -> None:
-    """Take one step in place whose norm acts on all but the decay, and whose velocity takes in the gradient itself."""
-    c, norm, _ = coefficients
-    torch._foreach_mul_(accumulators, norm.accumulator)
-    torch._foreach_addcmul_(accumulators, grads, grads, norm.square)
-    # √v + ε without the factor of the root is one operation less on all entries.
-    root = bare_root(norm)
-    scale = torch._foreach_sqrt(accumulators)
-    torch._foreach_add_(scale, root.epsilon)
-    move = torch._foreach_mul(velocities, c.theta_velocity)
-    torch._foreach_add_(move, grads, alpha=c.theta_gradient)
-    _decay(params, c)
-    torch._foreach_addcdiv_(params, move, scale, root.multiple)
-    # Not a product by a number, which PyTorch wraps in a tensor once for each velocity on the CPU.
-    torch._foreach_add_(velocities, velocities, alpha=c.velocity_velocity - 1)
-    torch._foreach_add_(velocities, grads, alpha=c.velocity_gradient)
 
 
 BACKEND = Torch()

@@ -17,6 +17,7 @@ from indian_core.damping import (
 from indian_core.dynamics import StepCoefficients
 from indian_core.hyperparameters import DAMPING, MOMENTUM, NON_NEGATIVE, Range, check_number
 from indian_core.norms import NormCoefficients
+from indian_core.norms.euclidean import euclidean
 from indian_torch._norm.dispatch import NormStep
 from indian_torch._step.family import Coefficients, CoefficientsAt, Entries, Mode
 from indian_torch._step.settings import Scalar, as_number, as_scalar, check_flags
@@ -161,8 +162,8 @@ def traced_coefficients(
 
 
 def traced_norm(settings: Settings, count: Tensor, dtype: torch.dtype) -> NormCoefficients:
-    """Never called: there is no norm."""
-    raise NotImplementedError
+    """The Euclidean norm."""
+    return euclidean()
 
 
 def _hyperparameters(settings: Settings) -> tuple[Any, ...]:
