@@ -713,6 +713,7 @@ def test_groups_that_are_added_are_checked(cls: type[Any]) -> None:
         ({"damping": 1.0}, [1, 1, 1]),
         ({"damping": 1.0, "weight_decay": 0.1, "maximize": True}, [1, 1, 1]),
         ({"damping": 1.0, "dampening": 0.5}, [0, 1, 1]),
+        ({"nesterov": True}, [1, 1, 1]),
         ({}, [1, 1, 1]),
         ({"damping": 3.0}, [1, 1, 1]),
         ({"damping": 20.0}, [1, 1, 1]),
@@ -724,7 +725,8 @@ def test_where_the_kernel_of_sgd_is_taken(options: dict[str, Any], expected: lis
     params = [torch.ones(3), torch.ones(4)]
     optimizer = DampedSGD(params, **USUAL[DampedSGD] | {"fused": True} | options)
     assert [calls(optimizer, k)["aten::_fused_sgd_"] for k in range(3)] == expected
-    is_scaled = options.get("damping") in (3.0, 20.0)
+    # The default is 2.5 here.
+    is_scaled = not options or options.get("damping") in (3.0, 20.0)
     assert all(("multiple" in state) == is_scaled for state in optimizer.state.values())
 
 
