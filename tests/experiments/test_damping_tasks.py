@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from experiments.lib import data
+from experiments.lib.networks import architectures, jax_network
 from experiments.studies.damping import plans, tasks
+from experiments.studies.damping.tasks import nin
+from experiments.studies.damping.tasks.convolutions import CONVOLUTIONS
 from experiments.studies.damping.tasks.pictures import Draw, batch_of, pictures
-from experiments.studies.damping.tasks.resnet import CONVOLUTIONS, STATISTICS_DECAY, ResNet
+from experiments.studies.damping.tasks.resnet import STATISTICS_DECAY, ResNet
 from experiments.studies.damping.tasks.rnn import LSTM
 from experiments.studies.damping.tasks.texts import evaluation_of
 from experiments.studies.damping.tasks.vit import VisionTransformer
@@ -23,6 +26,29 @@ def test_a_convolution_is_the_same_in_both_ways(size, stride):
     first, second = (convolved(x, kernel, stride, "float32") for convolved in CONVOLUTIONS.values())
     assert first.shape == (2, 8 // stride, 8 // stride, 5)
     np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_network_in_network_is_that_of_the_other_experiments(convolution):
+    network = architectures.network_in_network((10, 12, 3), 10, width=6)
+    x = np.random.default_rng(0).normal(size=(2, 10, 12, 3)).astype(np.float32)
+    weights = [weight.astype(np.float32) for weight in network.initial_weights(0)]
+    found = nin.logits(network, weights, x, CONVOLUTIONS[convolution], "float32")
+    np.testing.assert_allclose(found, jax_network.logits(network, weights, x), rtol=1e-4, atol=1e-5)
+
+
+def test_network_in_network_starts_with_glorots_weights():
+    task = tasks.load(plans.plan("nin", "quick").describe(None), None)
+    for kernel in task.initial_weights(3)[::2]:
+        *size, inputs, outputs = kernel.shape
+        limit = (6 / (np.prod(size) * (inputs + outputs))) ** 0.5
+        assert 0.8 * limit < np.abs(kernel).max() <= limit
+
+
+def test_network_in_network_refuses_other_layers():
+    strided = architectures.strided_network_in_network((8, 8, 1), 10, width=4)
+    with pytest.raises(TypeError, match="layer must be one of Network in Network, got Convolution"):
+        nin.logits(strided, strided.initial_weights(0), np.zeros((1, 8, 8, 1)), CONVOLUTIONS["direct"], "float32")
 
 
 def test_batches_are_normalized_by_themselves_in_training_and_by_the_averages_after_it():
@@ -110,5 +136,5 @@ def test_fine_tuning_starts_where_the_pre_training_ended():
 
 
 def test_unknown_task_is_an_error_that_names_the_known_ones():
-    with pytest.raises(ValueError, match="no task 'mlp'; the tasks are: gpt, resnet, vit, rnn, finetune"):
+    with pytest.raises(ValueError, match="no task 'mlp'; the tasks are: gpt, resnet, nin, vit, rnn, finetune"):
         tasks.load({"name": "mlp"}, None)

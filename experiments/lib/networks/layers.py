@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "KERNELS",
     "Convolution",
     "Dense",
     "Flatten",
@@ -78,10 +79,12 @@ def _glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> N
     return generator.uniform(-limit, limit, shape)
 
 
-_OUTPUT_KERNELS: Final[Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]]] = {
+KERNELS: Final[Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]]] = {
+    "he_normal": lambda generator, shape: _normal(generator, shape, gain=2.0),
     "normal": lambda generator, shape: _normal(generator, shape, gain=1.0),
     "glorot_uniform": _glorot_uniform,
 }
+"""Distributions of initial kernels, by name."""
 
 
 class Network(NamedTuple):
@@ -90,13 +93,15 @@ class Network(NamedTuple):
     Attributes:
         input_shape: Of one input: (height, width, channels).
         layers: The layers.
-        output_kernel: Distribution of the last kernel, which no ReLU follows: "normal", with half the variance of the
-            kernels before it, or "glorot_uniform".
+        output_kernel: Distribution of the last kernel, which no ReLU follows: a key of `KERNELS`; "normal" has half
+            the variance of "he_normal".
+        hidden_kernels: Distribution of the others: a key of `KERNELS`.
     """
 
     input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
     output_kernel: str = "normal"
+    hidden_kernels: str = "he_normal"
 
     def kernel_shapes(self) -> list[tuple[int, ...]]:
         """Of the layers with weights, in order; the bias has as many numbers as the last axis."""
@@ -123,7 +128,7 @@ class Network(NamedTuple):
         return shapes
 
     def initial_weights(self, seed: int) -> Weights:
-        """He normal kernels, except the last (see ``output_kernel``); biases zero.
+        """Kernels as ``hidden_kernels`` and ``output_kernel`` say; biases zero.
 
         Example:
             >>> network = Network((2, 2, 1), (Flatten(), Dense(3)))
@@ -132,8 +137,8 @@ class Network(NamedTuple):
         """
         generator = np.random.default_rng(seed)
         *hidden, output = self.kernel_shapes()
-        kernels = [_normal(generator, shape, gain=2.0) for shape in hidden]
-        kernels.append(_OUTPUT_KERNELS[self.output_kernel](generator, output))
+        kernels = [KERNELS[self.hidden_kernels](generator, shape) for shape in hidden]
+        kernels.append(KERNELS[self.output_kernel](generator, output))
         return [weight for kernel in kernels for weight in (kernel, np.zeros(kernel.shape[-1]))]
 
     def number_of_parameters(self) -> int:

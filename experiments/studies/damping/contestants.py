@@ -11,6 +11,7 @@ from indian_core.damping import damping_of_nesterov, from_damping
 
 __all__ = [
     "ADAMW_OF_SGD_TASKS",
+    "AT_EQUAL_HYPERPARAMETERS",
     "BASES",
     "PEERS",
     "VARIANTS",
@@ -185,6 +186,10 @@ VARIANTS: Final[Mapping[str, Variant]] = {
 
 BASES: Final = {"adam": ("AdamW", "DampedAdamW"), "sgd": ("SGD", "DampedSGD")}
 """By family, the optimizer that the others are compared with, and the damped one that contains it."""
+
+
+AT_EQUAL_HYPERPARAMETERS: Final = ("NAdamW", "SGD-Nesterov")
+"""Peers that differ from a base only in the order in which a gradient acts: they run at its hyperparameters, too."""
 
 
 def damping_of(damping: Damping, momentum: float, rule: Callable[[float], float] | None = None) -> float:

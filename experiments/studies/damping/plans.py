@@ -216,6 +216,37 @@ PLANS: Final[Mapping[str, Mapping[str, Plan]]] = {
             Sizes(search_steps=280, steps=2800, chunk=140, evaluate_every=280, seeds=2),
         ),
     },
+    "nin": {
+        "quick": Plan(
+            "Network in Network on images",
+            "sgd",
+            _on_images("nin", 4, _FEW_IMAGES, halved=True, width=6, convolution="by_patches"),
+            Grid((0.1,), (0.9, 0.95), _WITHOUT_NORM),
+            ("SGD", "SGD-Nesterov"),
+            {"DampedSGD": (3.0,)},
+            _QUICK,
+        ),
+        "standard": Plan(
+            "Narrow Network in Network on CIFAR-10 at 16 × 16",
+            "sgd",
+            _on_images("nin", 64, _IMAGES, halved=True, width=36, convolution="by_patches"),
+            Grid((0.02, 0.05, 0.1), (0.9, 0.95), _WITHOUT_NORM),
+            ("SGD", "SGD-Nesterov", "AdamW beside SGD"),
+            {"DampedSGD": (3.0, 5.0, 7.0, 10.0)},
+            Sizes(search_steps=250, steps=1000, chunk=50, evaluate_every=100, seeds=3),
+        ),
+        # 1.7e11 operations a step: 6 ms a step on an H100, 30 s to compile a program. Three programs, 16 runs of 500
+        # steps and 8 of 5000: six minutes.
+        "gpu": Plan(
+            "Network in Network of 1 M parameters on CIFAR-10",
+            "sgd",
+            _on_images("nin", 128, _ALL_IMAGES, "bfloat16", halved=False, width=192, convolution="direct"),
+            Grid((0.02, 0.05), (0.9, 0.95), _WITHOUT_NORM),
+            ("SGD", "SGD-Nesterov"),
+            {"DampedSGD": (3.0, 5.0)},
+            Sizes(search_steps=500, steps=5000, chunk=250, evaluate_every=500, seeds=2),
+        ),
+    },
     "vit": {
         "quick": Plan(
             "Vision transformer on images",

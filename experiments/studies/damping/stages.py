@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from experiments.lib.runs import Job, execute
 from experiments.lib.tuning import final as end_of
 from experiments.studies.damping.contestants import (
+    AT_EQUAL_HYPERPARAMETERS,
     BASES,
     VARIANTS,
     Contestant,
@@ -164,9 +165,17 @@ def finals(
 
 
 def entries(plan: Plan, searched: Mapping[str, Searched], rule: Callable[[float], float]) -> list[Entry]:
-    """What runs on fresh seeds: the best of every peer, and the damped optimizers at the hyperparameters of theirs."""
+    """What runs on fresh seeds.
+
+    The best of every peer; at the base's hyperparameters, those peers that have the same ones; and the damped
+    optimizers at the hyperparameters of theirs.
+    """
     found = [Entry(label, label, "its best", searched[label].best()) for label in plan.peers]
     base, damped = BASES[plan.family]
+    of_base = searched[base].best()
+    for label in AT_EQUAL_HYPERPARAMETERS:
+        if label in plan.peers and searched[label].best() != of_base:
+            found.append(Entry(f"{label}, as {base}", label, f"{base}'s η and μ", of_base))
     for label in plan.variants:
         variant = VARIANTS[label]
         at = searched[variant.peer].best()

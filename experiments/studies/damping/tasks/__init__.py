@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 __all__ = ["TASKS", "Arrays", "Task", "load", "module_of"]
 
-TASKS: Final = ("gpt", "resnet", "vit", "rnn", "finetune")
+TASKS: Final = ("gpt", "resnet", "nin", "vit", "rnn", "finetune")
 """The names of the tasks: each is a module of this package."""
 
 Arrays = tuple[Any, Any]

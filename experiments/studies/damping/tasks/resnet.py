@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.studies.damping.tasks import Task
+from experiments.studies.damping.tasks.convolutions import CONVOLUTIONS
 from experiments.studies.damping.tasks.pictures import batch_of, draws_of, pictures
-from experiments.studies.damping.tasks.precision import cast
 
-__all__ = ["CONVOLUTIONS", "ResNet", "load"]
+__all__ = ["ResNet", "load"]
 
 MARGIN: Final = 2
 """By how many pixels images are shifted at most."""
@@ -42,7 +41,8 @@ class ResNet(NamedTuple):
         widths: Channels of each stage; every stage but the first halves height and width.
         blocks: Pairs in a stage.
         precision: Of the products, see `experiments.studies.damping.tasks.precision.PRECISIONS`.
-        convolution: How convolutions are computed, a key of `CONVOLUTIONS`.
+        convolution: How convolutions are computed, a key of
+            `experiments.studies.damping.tasks.convolutions.CONVOLUTIONS`.
     """
 
     channels: int
@@ -112,36 +112,6 @@ class ResNet(NamedTuple):
             x = jax.nn.relu(inner + (x if shortcut is None else layer(x, shortcut)))
         logits = x.mean((1, 2)) @ next(remaining) + next(remaining)
         return logits, found if training else statistics
-
-
-def direct(x: Any, kernel: Any, stride: int, precision: str) -> jax.Array:
-    """A convolution of images (n, height, width, inputs) with a kernel (size, size, inputs, outputs), by XLA's own."""
-    margin = kernel.shape[0] // 2
-    y = jax.lax.conv_general_dilated(
-        cast(x, precision),
-        cast(kernel, precision),
-        (stride, stride),
-        ((margin, margin), (margin, margin)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    return y.astype(jnp.float32)
-
-
-def by_patches(x: Any, kernel: Any, stride: int, precision: str) -> jax.Array:
-    """The same, as a product of matrices. On a CPU, XLA's own is tens of times slower inside a loop of steps."""
-    size, _, inputs, outputs = kernel.shape
-    n, height, width, _ = x.shape
-    margin = size // 2
-    padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    shifts = [(i, j) for i in range(size) for j in range(size)]
-    patches = jnp.concatenate([padded[:, i : i + height : stride, j : j + width : stride] for i, j in shifts], -1)
-    rows = patches.reshape(-1, size * size * inputs)
-    y = cast(rows, precision) @ cast(kernel.reshape(-1, outputs), precision)
-    return y.astype(jnp.float32).reshape(n, *patches.shape[1:3], outputs)
-
-
-CONVOLUTIONS: Final = {"direct": direct, "by_patches": by_patches}
-"""Ways to compute a convolution, by name."""
 
 
 def _moved(average: Any, now: Any) -> jax.Array:
