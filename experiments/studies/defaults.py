@@ -28,7 +28,13 @@ from torch.optim import SGD, Adam, Optimizer
 from experiments.lib import comparison, data
 from experiments.lib.command_line import parser
 from experiments.lib.curves import write_csv, write_json
-from experiments.lib.networks.architectures import perceptron, strided_convnet, strided_network_in_network
+from experiments.lib.networks.architectures import (
+    convnet,
+    network_in_network,
+    perceptron,
+    strided_convnet,
+    strided_network_in_network,
+)
 from experiments.lib.networks.layers import Network
 from experiments.lib.networks.torch_network import TorchNetwork, torch_initial_weights
 from experiments.lib.runs import Job, execute, versions
@@ -37,11 +43,12 @@ from indian_torch import INDIAN
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-__all__ = ["BUDGETS", "MAKERS", "NOISE", "Runs", "Settings", "Task", "main", "tasks"]
+__all__ = ["BUDGETS", "MAKERS", "NOISE", "Runs", "Settings", "Task", "further_tasks", "main", "tasks"]
 
 BATCH_SIZE = 32
 CONFIRMED = 2  # best trials of an optimizer and task that run again on fresh seeds
 CANDIDATES = 4  # best points of the grid that run again on fresh seeds
+NARROW = 48  # channels of the Network in Network
 LAST_EPOCHS = 2  # over whose ends the validation accuracy is averaged
 NOISE = 0.5  # percentage points below which two settings count as equal
 
@@ -83,6 +90,9 @@ class Seeds(NamedTuple):
     report: tuple[int, ...]
 
 
+_SEEDS_OF_FILES = Seeds((0,), (1, 2), (10, 11, 12))
+
+
 class Split(NamedTuple):
     """Images and labels to train on, and to measure accuracy on."""
 
@@ -97,6 +107,7 @@ class Task:
     """A network, its data and the length of a run; ``split(held, seed)`` with held "validation" or "test"."""
 
     name: str
+    images: str
     network: Callable[[int], nn.Module]
     split: Callable[[str, int], Split]
     epochs: int
@@ -196,20 +207,41 @@ def tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Tas
         digits_epochs: The length of a run on the digits.
     """
     seeds = Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14))
-    deciding = [Task("digits", _digits_network, _digits_split, digits_epochs, seeds)]
+    deciding = [Task("digits", "digits", _digits_network, _digits_split, digits_epochs, seeds)]
     if source is None:
         return deciding, []
-    seeds = Seeds((0,), (1, 2), (10, 11, 12))
+    seeds = _SEEDS_OF_FILES
     colour, grey = _file_split("cifar10", source), _file_split("mnist", source)
     network = strided_network_in_network(_input_shape(colour), classes=10)
-    deciding.append(Task("colour", partial(_started_by_torch, network), colour, 5, seeds))
+    deciding.append(Task("colour", "cifar10", partial(_started_by_torch, network), colour, 5, seeds))
     network = perceptron(_input_shape(grey), classes=10)
-    return deciding, [Task("perceptron", partial(_started_by_torch, network), grey, 5, seeds)]
+    return deciding, [Task("perceptron", "mnist", partial(_started_by_torch, network), grey, 5, seeds)]
+
+
+def further_tasks(source: Path | None) -> list[Task]:
+    """Two tasks that had no part in the choice of the defaults; none without the images.
+
+    On those of the task "colour", a network with pooling that starts with He's weights, and a Network in Network that
+    starts with Glorot's.
+    """
+    if source is None:
+        return []
+    colour = _file_split("cifar10", source)
+    shape = _input_shape(colour)
+    in_network = network_in_network(shape, classes=10, width=NARROW)
+    in_network = in_network._replace(hidden_kernels="glorot_uniform", output_kernel="glorot_uniform")
+    return [
+        Task(name, "cifar10", partial(_started, network), colour, 5, _SEEDS_OF_FILES)
+        for name, network in (("pooling", convnet(shape, classes=10)), ("network in network", in_network))
+    ]
+
+
+def _started(network: Network, seed: int) -> nn.Module:
+    return TorchNetwork(network, network.initial_weights(seed))
 
 
 def _digits_network(seed: int) -> nn.Module:
-    network = strided_convnet((8, 8, 1), data.DIGITS)
-    return TorchNetwork(network, network.initial_weights(seed))
+    return _started(strided_convnet((8, 8, 1), data.DIGITS), seed)
 
 
 def _started_by_torch(network: Network, seed: int) -> nn.Module:
@@ -267,7 +299,8 @@ def train(configuration: Mapping[str, Any], source: Path | None) -> list[Any]:
     """Train once; returns a `Run`. The seed decides weights, order of the images and, for digits, which validate."""
     torch.set_num_threads(1)
     deciding, checking = tasks(source, configuration["digits_epochs"])
-    task = next(task for task in deciding + checking if task.name == configuration["task"])
+    every = [*deciding, *checking, *further_tasks(source)]
+    task = next(task for task in every if task.name == configuration["task"])
     held, name, settings, seed = (configuration[key] for key in ("held", "optimizer", "settings", "seed"))
     start = time.process_time()
     split = task.split(held, seed)
@@ -319,11 +352,10 @@ class Runs:
 
     def do(self, title: str, jobs: Sequence[tuple[Task, str, str, Settings, Sequence[int]]]) -> None:
         """Compute what has not run yet; a job is (task, held, optimizer, settings, seeds)."""
-        kinds = {"digits": "digits", "colour": "cifar10", "perceptron": "mnist"}
         configurations = [
             {
                 "task": task.name,
-                "data": data.fingerprint(*data.image_arrays(kinds[task.name], self._source)),
+                "data": data.fingerprint(*data.image_arrays(task.images, self._source)),
                 "digits_epochs": self.budget.digits_epochs,
                 "held": held,
                 "optimizer": name,

@@ -18,7 +18,7 @@ class Norm(NamedTuple):
             different numbers of steps share them.
         depends_on_decay: Whether the coefficients use ``decay``.
         learning_rate: The default step size of INDIAN in this norm, with the default α and β. Chosen from what
-            ``python -m experiments norm_learning_rates`` prints.
+            ``python -m experiments learning_rates`` prints.
         shrink_factor: γ₂, the default of the trust region in this norm: what the radius is divided by after a rejected
             step.
     """

@@ -16,7 +16,7 @@ _EXPERIMENTS = [
 
 _PICTURES = ["norm_ellipsoids"]
 _IN_FILES_OF_THEIR_OWN = [
-    *("damping", "demo", "hessian_diagonal", "hyperparameter_grid", "nonsmooth_valley", "norm_learning_rates"),
+    *("damping", "demo", "hessian_diagonal", "hyperparameter_grid", "nonsmooth_valley", "learning_rates"),
     *("oscillator", "theorems"),
     *("trust_region_networks", "trust_region_quadratics", "trust_region_step"),
 ]
