@@ -38,7 +38,9 @@ def test_it_takes_the_smallest_of_those_that_lose_least_on_their_worst_task(scor
 
 def test_further_tasks_have_networks_for_their_images(tmp_path):
     generator = np.random.default_rng(0)
-    arrays = {f"x_{part}": generator.integers(256, size=(7600, 16, 16, 3), dtype=np.uint8) for part in ("train", "test")}
+    arrays = {
+        f"x_{part}": generator.integers(256, size=(7600, 16, 16, 3), dtype=np.uint8) for part in ("train", "test")
+    }
     labels = {f"y_{part}": generator.integers(10, size=7600, dtype=np.uint8) for part in ("train", "test")}
     np.savez(tmp_path / "cifar10.npz", **arrays, **labels)
     assert further_tasks(None) == []
