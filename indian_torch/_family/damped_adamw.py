@@ -11,7 +11,7 @@ from indian_core.damping import allows_post_form, default_damping_in_norm, post_
 from indian_core.dynamics import StepCoefficients
 from indian_core.hyperparameters import DAMPING, DECAY, NON_NEGATIVE, check_choice, check_number
 from indian_core.norms import NORMS, NormCoefficients
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, CoefficientsAt, Entries, Mode
 from indian_torch._step.settings import Scalar, as_number, as_scalar, check_flags
 

@@ -18,7 +18,7 @@ from indian_core.dynamics import StepCoefficients
 from indian_core.hyperparameters import DAMPING, MOMENTUM, NON_NEGATIVE, Range, check_number
 from indian_core.norms import NormCoefficients
 from indian_core.norms.euclidean import euclidean
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, CoefficientsAt, Entries, Mode
 from indian_torch._step.settings import Scalar, as_number, as_scalar, check_flags
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from indian_core.dynamics import StepCoefficients, post_form, pre_form
 from indian_core.hyperparameters import RANGES, check, check_choice, check_number, resolve_initial_speed
 from indian_core.norms import NORMS, NormCoefficients, resolve_learning_rate
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, CoefficientsAt, Entries, Mode
 from indian_torch._step.settings import Scalar, as_number, as_scalar, check_dtypes, check_flags
 

@@ -1,45 +1,20 @@
 """Which implementation computes A⁻¹g, and the chunks in which it does."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from torch import Tensor
 
-from indian_core.norms import NormCoefficients, norm_coefficients
 from indian_torch._norm import fused, multi_tensor
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._tensors.chunks import chunks_of_lists, size_of_largest
 from indian_torch._tensors.layout import are_contiguous
 
-__all__ = ["NormStep", "Precondition", "directions", "of_lists"]
+__all__ = ["Precondition", "directions", "of_lists"]
 
 Precondition: TypeAlias = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 """Updates the accumulators, its second argument, and returns A⁻¹g of the gradients, its first."""
-
-
-@dataclass(frozen=True)
-class NormStep:
-    """The norm at one step, in Python numbers.
-
-    Attributes:
-        name: A key of `indian_core.norms.NORMS`.
-        count: The number of the step, k >= 1.
-        decay: σ.
-        epsilon: ε.
-        is_last: Whether A⁻¹ acts on the displacement and not on the gradient.
-    """
-
-    name: str
-    count: int
-    decay: float
-    epsilon: float
-    is_last: bool = False
-
-    @property
-    def coefficients(self) -> NormCoefficients:
-        """The coefficients of this norm at this step."""
-        return norm_coefficients(self.name, self.count, self.decay, self.epsilon)
 
 
 def of_lists(norm: NormStep, grads: list[Tensor], accumulators: list[Tensor], *, prefer_fused: bool) -> Precondition:

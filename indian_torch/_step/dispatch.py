@@ -100,8 +100,8 @@ def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None
         of_states, layout = tensors_of(entries, own, has_norm=mode.norm is not None), None
     assert of_states is not None
     assert coefficients is not None
-    numbers = read_steps(of_states) if entries.has_step else [1.0 if state else 0.0 for state in before]
-    members = Members(params, grads, own, of_states, layout, _counts(mode, numbers), mode.starts_apart)
+    taken = read_steps(of_states) if entries.has_step else [1.0 if state else 0.0 for state in before]
+    members = Members(params, grads, own, of_states, layout, _counts(mode, taken), mode.starts_apart)
     for kind, (batch, of_batch) in grouped(members, coefficients, choices).items():
         norm = family.norm_step(settings, kind.count)
         next_multiple = kind.implementation.update(batch, coefficients(kind.count), norm, grad_scale)
@@ -109,7 +109,7 @@ def _step_with_numbers(ready: Ready, choices: Choices, grad_scale: Tensor | None
             for state in of_batch:
                 state["multiple"] = next_multiple
     if entries.has_step:
-        advance_steps(own, of_states, numbers)
+        advance_steps(own, of_states, taken)
 
 
 def _supporting(mode: Mode, device: torch.device, dtype: torch.dtype) -> tuple[Implementation, ...]:
@@ -128,8 +128,8 @@ def _states_in_form(gathered: Gathered, forms: list[Form]) -> list[State]:
     return [found[param] for param in gathered.params]
 
 
-def _counts(mode: Mode, numbers: list[float]) -> list[int]:
-    """The numbers of this step; 2 for all steps for which the number makes no difference."""
+def _counts(mode: Mode, taken: list[float]) -> list[int]:
+    """The counts of this step, from the steps taken; 2 for all steps for which the count makes no difference."""
     if mode.depends_on_count:
-        return [int(number) + 1 for number in numbers]
-    return [1 if mode.starts_apart and not number else 2 for number in numbers]
+        return [int(steps) + 1 for steps in taken]
+    return [1 if mode.starts_apart and not steps else 2 for steps in taken]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from indian_core.dynamics import StepCoefficients
 from indian_core.norms import NormCoefficients
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 
 __all__ = ["Coefficients", "CoefficientsAt", "Entries", "Family", "Mode"]
 

@@ -18,7 +18,8 @@ from indian_core.scaled_velocity import (
     nesterov_step,
 )
 from indian_torch._compat import fused_sgd, without_modes
-from indian_torch._norm.dispatch import NormStep, directions, of_lists
+from indian_torch._norm.dispatch import directions, of_lists
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
 from indian_torch._step.state import has_dtype_of_its_own

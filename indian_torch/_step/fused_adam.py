@@ -13,7 +13,7 @@ from indian_core.adam_kernel import AdamStep, adam_step
 from indian_core.damping import post_damping_form, pre_damping_form
 from indian_core.dynamics import StepCoefficients
 from indian_torch._compat import fused_adamw, without_modes
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step import single_tensor
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch

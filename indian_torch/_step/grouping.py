@@ -50,7 +50,7 @@ class Members(NamedTuple):
         states: Their states, of the form that the first of their implementations asks for.
         tensors: The tensors of the states.
         layout: Of all these tensors; None if it has not been looked at.
-        counts: The numbers of their steps; 2 for all steps for which it makes no difference.
+        counts: Of their steps; 2 for all steps for which it makes no difference.
         starts_apart: Whether a first step has coefficients of its own.
     """
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from indian_torch._norm.dispatch import NormStep
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._tensors.layout import Layout
 

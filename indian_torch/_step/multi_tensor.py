@@ -10,7 +10,8 @@ from indian_core.dynamics import StepCoefficients
 from indian_core.norms import NormCoefficients
 from indian_core.scaled_velocity import of_multiple
 from indian_torch._norm import multi_tensor as norm_multi_tensor
-from indian_torch._norm.dispatch import NormStep, Precondition, directions, of_lists
+from indian_torch._norm.dispatch import Precondition, directions, of_lists
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
 from indian_torch._step.state import has_dtype_of_its_own

@@ -10,7 +10,8 @@ from indian_core.dynamics import StepCoefficients, velocity_step
 from indian_core.norms import NormCoefficients, accumulate, scale
 from indian_core.scaled_velocity import of_multiple
 from indian_torch._norm import single_tensor
-from indian_torch._norm.dispatch import NormStep, directions
+from indian_torch._norm.dispatch import directions
+from indian_torch._norm.norm_step import NormStep
 from indian_torch._step.family import Coefficients, Mode
 from indian_torch._step.implementation import Batch
 from indian_torch._tensors.chunks import chunks

@@ -182,26 +182,26 @@ def all_conform(tensors: StateTensors, form: Form) -> bool:
 
 
 def read_steps(tensors: StateTensors) -> list[float]:
-    """The numbers of steps taken, from counts on the host."""
+    """The steps taken, from counters on the host."""
     steps = tensors.steps
     return [steps[0].item()] * len(steps) if tensors.share_step else [step.item() for step in steps]
 
 
-def advance_steps(states: list[State], tensors: StateTensors, numbers: list[float]) -> None:
-    """Count one step more; states of equal numbers share their new count.
+def advance_steps(states: list[State], tensors: StateTensors, taken: list[float]) -> None:
+    """Count one step more; states that have taken equally many share their new counter.
 
     Args:
         states: To be updated.
-        tensors: Of these states, with counts on the host.
-        numbers: What `read_steps` returned for these.
+        tensors: Of these states, with counters on the host.
+        taken: What `read_steps` returned for these.
     """
     steps = tensors.steps
     if tensors.share_step:
         after = [steps[0] + 1] * len(steps)
     else:
-        by_number = {(number, step.dtype): step for number, step in zip(numbers, steps, strict=True)}
-        by_number = {key: step + 1 for key, step in by_number.items()}
-        after = [by_number[number, step.dtype] for number, step in zip(numbers, steps, strict=True)]
+        by_value = {(value, step.dtype): step for value, step in zip(taken, steps, strict=True)}
+        by_value = {key: step + 1 for key, step in by_value.items()}
+        after = [by_value[value, step.dtype] for value, step in zip(taken, steps, strict=True)]
     for state, step in zip(states, after, strict=True):
         state["step"] = step
 

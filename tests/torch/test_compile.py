@@ -9,6 +9,7 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from indian_torch import INDIAN, INNAprop
+from tests.releases import needs
 from tests.torch.implementations import each_implementation, each_implementation_and_norm
 
 USUAL: dict[str, Any] = {"alpha": 1.3, "beta": 0.4, "weight_decay": 0.1}
@@ -44,6 +45,7 @@ class Pair:
 
 
 @pytest.mark.slow
+@needs(torch, "2.5", "floats that a compiled step reads as inputs")
 @each_implementation_and_norm
 def test_float_step_size_compiles_once_more_when_it_first_changes(flags: dict[str, bool]) -> None:
     pair = Pair(0.1, flags)
