@@ -6,7 +6,9 @@ python3 make.py demo [--framework torch|keras|jax|all] [--epochs N] [--seed S] [
 python3 make.py test --fast
     Lint, format, types, and the tests that find most faults: the loop to work in.
 python3 make.py test
-    Lint, format, types, documentation, and all tests; in continuous integration (CI is set), with coverage.
+    Lint, format, types, documentation, and the tests; the longest ones only in part.
+python3 make.py test --all
+    All of it. This is what `test` does in continuous integration (CI is set), and there it traces coverage, too.
 python3 make.py test -- [options of pytest]
     Only the tests, with these options; for instance: test -- tests/core -x
 python3 make.py docs
@@ -221,10 +223,12 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run everything, or its fast part, or, given other arguments, pytest alone."""
+    """Run the checks and the tests of a scope or, given other arguments, pytest alone."""
     set_up(EXTRAS["all"], DEVELOPMENT_GROUPS)
-    fast = arguments == ["--fast"]
-    if arguments and not fast:
+    in_ci = "CI" in os.environ
+    scopes = {(): "all" if in_ci else "usual", ("--fast",): "fast", ("--all",): "all"}
+    scope = scopes.get(tuple(arguments))
+    if scope is None:
         return run_module(["pytest", *(arguments[1:] if arguments[0] == "--" else arguments)])
     failed = []
     for name in ("lint", "format"):
@@ -232,9 +236,9 @@ def test(arguments: list[str]) -> int:
         if run_module(CHECKS[name]):
             failed.append(name)
     with ThreadPoolExecutor(1) as executor:
-        beside = ["types"] if fast else ["types", "documentation"]
+        beside = ["types"] if scope == "fast" else ["types", "documentation"]
         results = [executor.submit(run_silently, CHECKS[name]) for name in beside]
-        command = TESTS + (["--fast"] if fast else COVERAGE if "CI" in os.environ else [])
+        command = [*TESTS, f"--scope={scope}", *(COVERAGE if in_ci and scope == "all" else [])]
         say(f"tests: {' '.join(command)}")
         if run_module(command):
             failed.append("tests")

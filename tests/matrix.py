@@ -150,7 +150,7 @@ def run(name: str, smoke: bool, wheel: str | None) -> dict[str, Any]:
     result["smoke"] = "passed" if done.returncode == 0 else "failed"
     if smoke:
         return result
-    options = ["-q", "--fast", "-n", "auto", "--maxprocesses=4", "--dist=loadgroup", "-p", "no:cacheprovider"]
+    options = ["-q", "--scope=fast", "-n", "auto", "--maxprocesses=4", "--dist=loadgroup", "-p", "no:cacheprovider"]
     output = FOLDER / f"{name}.txt"
     with output.open("w+", encoding="utf-8") as file:
         command = [str(python), "-m", "pytest", *TESTS[row.extra], *options]

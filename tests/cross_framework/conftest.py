@@ -7,9 +7,10 @@ import pytest
 from tests.cross_framework.cases import Case
 from tests.cross_framework.network import NetworkCase
 from tests.cross_framework.processes import end_processes
+from tests.scopes import scope_of
 
-FAST_STEPS = 300
-"""Of every case, in a fast run."""
+STEPS = {"fast": 300, "usual": 1_000}
+"""Of every case at most, by scope; in a run of all tests, as many as the case has."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,8 +21,9 @@ def _processes_end_with_the_session() -> Iterator[None]:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case | NetworkCase:
-    """The case that a test is parametrized with; in a fast run, its first steps."""
-    return request.param.first_steps(FAST_STEPS) if request.config.getoption("fast") else request.param
+    """The case that a test is parametrized with; unless the run takes all tests, its first steps."""
+    steps = STEPS.get(scope_of(request.config))
+    return request.param if steps is None else request.param.first_steps(steps)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A pytest plugin: the table of measured differences at the end of a test run, except a fast one, that measured any.
+"""A pytest plugin: the table of measured differences, at the end of a run that takes all tests and measured any.
 
 With the environment variable PARITY_TABLE set to a file name, the table is also written there.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.scopes import scope_of
+
 _PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "optax")
 
 Differences = dict[tuple[str, str], dict[str, float]]
@@ -21,7 +23,7 @@ Differences = dict[tuple[str, str], dict[str, float]]
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table."""
     differences = _collect(terminalreporter.stats)
-    if config.getoption("fast") or not differences:
+    if scope_of(config) != "all" or not differences:
         return
     table = _markdown(differences)
     terminalreporter.section("measured differences")

@@ -5,9 +5,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 _FOLDER = pathlib.Path(__file__).parent / "own_process"
 
 
+@pytest.mark.thorough
 def test_the_folder_passes_on_eight_devices_and_with_keras_on_jax() -> None:
     # What steers this run of pytest, xdist's workers among it, is not for the other one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}

@@ -212,6 +212,7 @@ ACTIONS = [World.step] * 4 + [
 ]
 
 
+@pytest.mark.thorough
 def test_errors_change_nothing_and_steps_follow_a_plain_loop():
     drive(World, ACTIONS, SEQUENCES, longest=6)
 
@@ -352,5 +353,6 @@ REGION_ACTIONS = [Region.step] * 4 + [
 ]
 
 
+@pytest.mark.thorough
 def test_errors_change_nothing_and_trust_regions_follow_the_reference():
     drive(Region, REGION_ACTIONS, SEQUENCES, LONGEST)

@@ -193,18 +193,28 @@ def test_test_runs_every_check_and_the_tests(make: ModuleType, recorder: Recorde
 def test_fast_test_leaves_the_documentation_and_slow_tests_out(make: ModuleType, recorder: Recorder) -> None:
     assert make.main(["test", "--fast"]) == 0
     assert sorted(command[0] for command in recorder.run) == ["mypy", "pytest", "ruff", "ruff"]
-    assert "--fast" in command_of(recorder, "pytest")
+    assert "--scope=fast" in command_of(recorder, "pytest")
 
 
 @pytest.mark.parametrize("in_ci", [False, True])
-def test_coverage_is_traced_in_continuous_integration_alone(
+def test_continuous_integration_alone_takes_all_tests_and_traces_coverage(
     make: ModuleType, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, in_ci: bool
 ) -> None:
     monkeypatch.delenv("CI", raising=False)
     if in_ci:
         monkeypatch.setenv("CI", "true")
     make.main(["test"])
-    assert ("--cov" in command_of(recorder, "pytest")) == in_ci
+    command = command_of(recorder, "pytest")
+    assert ("--cov" in command) == in_ci
+    assert ("--scope=all" if in_ci else "--scope=usual") in command
+
+
+def test_all_tests_can_be_asked_for(make: ModuleType, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    assert make.main(["test", "--all"]) == 0
+    command = command_of(recorder, "pytest")
+    assert "--scope=all" in command
+    assert "--cov" not in command
 
 
 def command_of(recorder: Recorder, module: str) -> list[str]:
@@ -233,8 +243,8 @@ def test_what_runs_beside_the_tests_is_shown_and_its_exit_code_kept(make: Module
 @pytest.mark.parametrize("separator", [[], ["--"]])
 def test_test_with_options_runs_pytest_alone(make: ModuleType, recorder: Recorder, separator: list[str]) -> None:
     recorder.exit_codes["pytest"] = 5
-    assert make.main(["test", *separator, "tests/core", "--fast"]) == 5
-    assert recorder.run == [["pytest", "tests/core", "--fast"]]
+    assert make.main(["test", *separator, "tests/core", "--scope=fast"]) == 5
+    assert recorder.run == [["pytest", "tests/core", "--scope=fast"]]
 
 
 def test_matrix_passes_its_options_on(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,7 @@ def test_it_is_pytorchs_own(name: str, flags: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "flags"),
     [

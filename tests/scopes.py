@@ -1,7 +1,11 @@
-"""A pytest plugin: `--fast`, a choice of tests, and a list of the slow ones that lack the mark.
+"""A pytest plugin: `--scope`, how many tests a run takes, and a list of the slow ones that lack the mark.
 
-A fast run leaves out the tests with the mark `slow` and those in `SLOW_PATHS`. Of a test with many parameters, it takes
-`FAST_CASES` sets, spread evenly over all.
+- ``fast`` leaves out the tests with the mark `slow` or `thorough` and those in `SLOW_PATHS`. Of a test with many
+  parameters, it takes `FAST_CASES` sets, spread evenly over all.
+- ``usual`` leaves out those with the mark `thorough` alone.
+- ``all`` takes all.
+
+The parity suite takes fewer steps in the first two.
 """
 
 import os
@@ -33,6 +37,8 @@ SLOW_PATHS = (
 )
 """Folders and files that a fast run leaves out."""
 
+SCOPES = ("fast", "usual", "all")
+
 FAST_CASES = 3
 """So many sets of parameters of one test a fast run takes at most."""
 
@@ -46,10 +52,14 @@ PROPERTY = "cpu seconds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--fast`."""
-    parser.addoption(
-        "--fast", action="store_true", help="leave out the slow tests, and take fewer steps and parameters in others"
-    )
+    """Add `--scope`."""
+    parser.addoption("--scope", choices=SCOPES, default="all", help="how many tests to take; default: all")
+
+
+def scope_of(config: pytest.Config) -> str:
+    """One of `SCOPES`."""
+    scope: str = config.getoption("scope")
+    return scope
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,18 +70,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import the slow ones."""
-    return True if config.getoption("fast") and _in_slow_path(collection_path, config) else None
+    return True if scope_of(config) == "fast" and _in_slow_path(collection_path, config) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what a fast run leaves out."""
-    if not config.getoption("fast"):
+    """Deselect what the scope leaves out."""
+    scope = scope_of(config)
+    if scope == "all":
         return
+    left_out = ("slow", "thorough") if scope == "fast" else ("thorough",)
     sets: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if not item.get_closest_marker("slow"):
+        if not any(item.get_closest_marker(mark) for mark in left_out):
             sets.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    chosen = {item for of_test in sets.values() for item in _spread(of_test)}
+    chosen = {item for of_test in sets.values() for item in (_spread(of_test) if scope == "fast" else of_test)}
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
 
@@ -108,7 +120,11 @@ def _measured(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         return (yield)
     finally:
-        marked = item.get_closest_marker("slow") or _in_slow_path(item.path, item.config)
+        marked = (
+            item.get_closest_marker("slow")
+            or item.get_closest_marker("thorough")
+            or _in_slow_path(item.path, item.config)
+        )
         if not marked and imported == FRAMEWORKS & sys.modules.keys():
             item.user_properties.append((PROPERTY, _cpu_seconds() - started))
 

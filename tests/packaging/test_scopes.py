@@ -1,8 +1,8 @@
-"""What a fast run of the tests takes."""
+"""What a run of the tests takes."""
 
 import pytest
 
-from tests.slow_tests import FAST_CASES
+from tests.scopes import FAST_CASES
 
 pytest_plugins = ["pytester"]
 
@@ -17,19 +17,22 @@ def test_few(k): ...
 
 @pytest.mark.slow
 def test_slow(): ...
+
+@pytest.mark.thorough
+def test_thorough(): ...
 """
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.setattr("tests.slow_tests.SLOW_PATHS", ())
-    pytester.makeini("[pytest]\nmarkers = slow")
+    monkeypatch.setattr("tests.scopes.SLOW_PATHS", ())
+    pytester.makeini("[pytest]\nmarkers =\n    slow\n    thorough")
     pytester.makepyfile(MODULE)
     return pytester
 
 
 def test_a_fast_run_spreads_over_the_parameters(project: pytest.Pytester) -> None:
-    result = project.inline_run("-p", "tests.slow_tests", "--fast")
+    result = project.inline_run("-p", "tests.scopes", "--scope=fast")
     passed = [report.nodeid.partition("::")[2] for report in result.listoutcomes()[0]]
     many = [name for name in passed if name.startswith("test_many")]
     assert len(many) == FAST_CASES
@@ -37,5 +40,6 @@ def test_a_fast_run_spreads_over_the_parameters(project: pytest.Pytester) -> Non
     assert [name for name in passed if name not in many] == [f"test_few[{k}]" for k in range(3)]
 
 
-def test_another_run_takes_all(project: pytest.Pytester) -> None:
-    project.inline_run("-p", "tests.slow_tests").assertoutcome(passed=104)
+@pytest.mark.parametrize(("options", "number"), [((), 105), (("--scope=all",), 105), (("--scope=usual",), 104)])
+def test_other_runs_take_all_sets(project: pytest.Pytester, options: tuple[str, ...], number: int) -> None:
+    project.inline_run("-p", "tests.scopes", *options).assertoutcome(passed=number)
