@@ -59,3 +59,19 @@ def test_an_adapter_refuses_an_old_release_before_it_uses_it(tmp_path: Path, pac
     title, oldest = FRAMEWORKS[name]
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: {package} needs {title} {oldest} or newer, found 0.1; update it with: pip ")
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax", "torch"])
+def test_keras_adapter_refuses_an_old_backend(tmp_path: Path, name: str) -> None:
+    for each in FRAMEWORKS:
+        (tmp_path / f"{each}.py").write_text(f"__version__ = {'0.1' if each == name else '99'!r}\n")
+    with (tmp_path / "keras.py").open("a") as keras:
+        keras.write(f"class backend:\n    backend = staticmethod(lambda: {name!r})\n")
+    program = f"import sys\nsys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\nimport indian_tf"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    title, oldest = FRAMEWORKS[name]
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: indian_tf needs {title} {oldest} or newer, found 0.1; "
+        f"update it with: pip install --upgrade 'indian[{name}]'"
+    )
