@@ -193,7 +193,7 @@ PLANS: Final[Mapping[str, Mapping[str, Plan]]] = {
             "Narrow residual network on CIFAR-10 at 16 × 16",
             "sgd",
             _on_images("resnet", 64, _IMAGES, halved=True, widths=[12, 24, 48], blocks=1, convolution="by_patches"),
-            Grid((0.05, 0.1, 0.2), (0.9, 0.95), _WITHOUT_NORM),
+            Grid((0.1, 0.2, 0.4), (0.9, 0.95), _WITHOUT_NORM),
             ("SGD", "SGD-Nesterov", "AdamW beside SGD"),
             {"DampedSGD": (3.0, 5.0, 7.0, 10.0)},
             Sizes(search_steps=250, steps=1000, chunk=50, evaluate_every=100, seeds=3),
