@@ -319,6 +319,10 @@ def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, 
     assert (tmp_path / "rules.md").read_text(encoding="utf-8").strip() in shown
     assert "without a norm" in (tmp_path / "rules.md").read_text(encoding="utf-8")
     assert "DampedSGD" in (tmp_path / "resnet" / "table.md").read_text(encoding="utf-8")
+    summary = (tmp_path / "summary.svg").read_text(encoding="utf-8")
+    assert "<svg" in summary
+    assert "GPT on characters, against AdamW" in summary
+    assert "Residual network on images, against SGD" in summary
     for name in ("gains", "ends", "curves"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (folder / f"{name}.svg").read_text(encoding="utf-8")

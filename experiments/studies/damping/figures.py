@@ -1,4 +1,4 @@
-"""The figures: the gain over the damping, the final runs, and their curves; each as PNG and as SVG."""
+"""The figures: gains over the damping, final runs, their curves, all tasks at a glance; each as PNG and as SVG."""
 
 import math
 import textwrap
@@ -11,7 +11,7 @@ import matplotlib
 from experiments.lib.curves import Panel, draw_runs
 from experiments.lib.styles import READABLE, Style, styles
 from experiments.lib.tuning import final as end_of
-from experiments.studies.damping.contestants import BASES, VARIANTS
+from experiments.studies.damping.contestants import AT_EQUAL_HYPERPARAMETERS, BASES, VARIANTS
 from experiments.studies.damping.plans import Plan
 from experiments.studies.damping.stages import CHOSEN_BY, Finals, Searched, losses_by_damping
 
@@ -19,7 +19,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_rgb
 
-__all__ = ["draw_curves", "draw_ends", "draw_gains"]
+__all__ = ["draw_curves", "draw_ends", "draw_gains", "draw_summary"]
 
 _WIDTH = 8.0
 
@@ -120,6 +120,55 @@ def draw_curves(path: Path, title: str, plan: Plan, finals: Finals) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
         figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
         _save(figure, path)
+
+
+def draw_summary(path: Path, plans: Mapping[str, Plan], finals: Mapping[str, Finals]) -> None:
+    """The end of each final run at the base's own η and μ, less that of the base with the same seed, for all tasks.
+
+    A row for each entry of a task: `at_equal_hyperparameters`. One mark for each seed, and the mean.
+    """
+    shown = {task: at_equal_hyperparameters(plans[task], found) for task, found in finals.items()}
+    drawn_as = styles([*VARIANTS, *AT_EQUAL_HYPERPARAMETERS])
+    rows = [(task, label) for task, of_task in shown.items() for label in of_task]
+    # A gap between tasks.
+    places = [place + 0.9 * list(shown).index(task) for place, (task, _) in enumerate(rows)]
+    with plt.rc_context(READABLE):
+        figure, axis = plt.subplots(figsize=(_WIDTH, 1.0 + 0.3 * (max(places, default=0) + 1)), layout="constrained")
+        for place, (task, label) in zip(places, rows, strict=True):
+            values = [value for value in shown[task][label] if math.isfinite(value)]
+            style = drawn_as[finals[task][label][0].optimizer]
+            axis.plot(values, [place] * len(values), style.marker, color=style.colour, alpha=0.6)
+            if values:
+                axis.plot(sum(values) / len(values), place, "|", color=style.colour, markersize=15, markeredgewidth=2.5)
+        axis.axvline(0, color="black", linewidth=0.8)
+        axis.set_yticks(places, [label.removesuffix(f", as {BASES[plans[task].family][0]}") for task, label in rows])
+        for task, of_task in shown.items():
+            if of_task:
+                top = places[rows.index((task, next(iter(of_task))))] - 0.75
+                name = f"{plans[task].title}, against {BASES[plans[task].family][0]}"
+                axis.text(0, top, name, transform=axis.get_yaxis_transform(), fontsize=9, weight="bold", va="center")
+        axis.set_ylim(max(places, default=0) + 0.6, -1.4)
+        axis.set(xlabel="change of the validation loss at equal learning rate and momentum, same seed (left is better)")
+        axis.grid(axis="x", alpha=0.25)
+        _save(figure, path)
+
+
+def at_equal_hyperparameters(plan: Plan, finals: Finals) -> dict[str, list[float]]:
+    """By entry that has the η and μ of the base, what its validation loss is above that of the base, seed by seed.
+
+    These are the damped optimizers of the base, and Nesterov's variant of it. Infinite where one of the two diverged.
+    """
+    base = BASES[plan.family][0]
+    trial = finals[base][0].trial
+    ends: dict[str, list[float]] = {}
+    for label, (entry, results) in finals.items():
+        variant = VARIANTS.get(entry.optimizer)
+        comparable = entry.optimizer in AT_EQUAL_HYPERPARAMETERS or (variant is not None and variant.peer == base)
+        if comparable and (entry.trial.learning_rate, entry.trial.momentum) == (trial.learning_rate, trial.momentum):
+            pairs = zip(results, finals[base][1], strict=True)
+            differences = [end_of(result, CHOSEN_BY) - end_of(other, CHOSEN_BY) for result, other in pairs]
+            ends[label] = [value if math.isfinite(value) else math.inf for value in differences]
+    return ends
 
 
 def _interesting(runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, float]:

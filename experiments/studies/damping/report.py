@@ -13,7 +13,7 @@ from experiments.lib.runs import configuration
 from experiments.studies.damping import figures, rules, stages, tables
 from experiments.studies.damping.plans import PLANS, SCALES, plan
 from experiments.studies.damping.rules import Verdict
-from experiments.studies.damping.stages import Searched, Setup
+from experiments.studies.damping.stages import Finals, Searched, Setup
 
 __all__ = ["DEVICES", "STAGES", "main"]
 
@@ -38,9 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         texts = [_write_rules(options.output, verdicts)]
         texts += [_write_grid(name, setup, searched[name]) for name, setup in setups.items()]
         if options.stage == "all":
+            ends = {}
             for name, setup in setups.items():
                 best = verdicts[setup.plan.family][0]
-                texts.append(_write_finals(name, setup, searched[name], best, options.seeds))
+                ends[name] = stages.finals(setup, searched[name], best.damping, options.seeds)
+                texts.append(_write_finals(setup, name, best, ends[name]))
+            figures.draw_summary(options.output / "summary", {name: setups[name].plan for name in ends}, ends)
     print("\n\n".join([*texts, f"Written to {options.output}"]))
 
 
@@ -94,9 +97,8 @@ def _write_grid(name: str, setup: Setup, searched: Mapping[str, Searched]) -> st
     return f"### {name}: grid\n\n{text}"
 
 
-def _write_finals(name: str, setup: Setup, searched: Mapping[str, Searched], rule: Verdict, seeds: int | None) -> str:
+def _write_finals(setup: Setup, name: str, rule: Verdict, found: Finals) -> str:
     folder, chosen = setup.folder, setup.plan
-    found = stages.finals(setup, searched, rule.damping, seeds)
     text = tables.final_table(chosen, found)
     text += f"\n\nThe rule's damping is that of constant {rule.rule}, {rule.constant:.3g}, the best over the grids."
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
