@@ -314,6 +314,7 @@ def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, 
     _run(tmp_path)
     shown = capsys.readouterr().out
     folder = tmp_path / "gpt"
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").strip() in shown
     for name in ("grid.md", "table.md"):
         assert (folder / name).read_text(encoding="utf-8").strip() in shown
     assert (tmp_path / "rules.md").read_text(encoding="utf-8").strip() in shown

@@ -13,7 +13,13 @@ from experiments.lib.styles import READABLE, Style, styles
 from experiments.lib.tuning import final as end_of
 from experiments.studies.damping.contestants import AT_EQUAL_HYPERPARAMETERS, BASES, VARIANTS
 from experiments.studies.damping.plans import Plan
-from experiments.studies.damping.stages import CHOSEN_BY, Finals, Searched, losses_by_damping
+from experiments.studies.damping.stages import (
+    CHOSEN_BY,
+    Finals,
+    Searched,
+    at_equal_hyperparameters,
+    losses_by_damping,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -151,24 +157,6 @@ def draw_summary(path: Path, plans: Mapping[str, Plan], finals: Mapping[str, Fin
         axis.set(xlabel="change of the validation loss at equal learning rate and momentum, same seed (left is better)")
         axis.grid(axis="x", alpha=0.25)
         _save(figure, path)
-
-
-def at_equal_hyperparameters(plan: Plan, finals: Finals) -> dict[str, list[float]]:
-    """By entry that has the η and μ of the base, what its validation loss is above that of the base, seed by seed.
-
-    These are the damped optimizers of the base, and Nesterov's variant of it. Infinite where one of the two diverged.
-    """
-    base = BASES[plan.family][0]
-    trial = finals[base][0].trial
-    ends: dict[str, list[float]] = {}
-    for label, (entry, results) in finals.items():
-        variant = VARIANTS.get(entry.optimizer)
-        comparable = entry.optimizer in AT_EQUAL_HYPERPARAMETERS or (variant is not None and variant.peer == base)
-        if comparable and (entry.trial.learning_rate, entry.trial.momentum) == (trial.learning_rate, trial.momentum):
-            pairs = zip(results, finals[base][1], strict=True)
-            differences = [end_of(result, CHOSEN_BY) - end_of(other, CHOSEN_BY) for result, other in pairs]
-            ends[label] = [value if math.isfinite(value) else math.inf for value in differences]
-    return ends
 
 
 def _interesting(runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, float]:

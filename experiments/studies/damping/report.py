@@ -11,7 +11,7 @@ from experiments.lib.command_line import parser
 from experiments.lib.curves import write_csv, write_json
 from experiments.lib.runs import configuration
 from experiments.studies.damping import figures, rules, stages, tables
-from experiments.studies.damping.plans import PLANS, SCALES, plan
+from experiments.studies.damping.plans import PLANS, SCALES, Plan, plan
 from experiments.studies.damping.rules import Verdict
 from experiments.studies.damping.stages import Finals, Searched, Setup
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 best = verdicts[setup.plan.family][0]
                 ends[name] = stages.finals(setup, searched[name], best.damping, options.seeds)
                 texts.append(_write_finals(setup, name, best, ends[name]))
-            figures.draw_summary(options.output / "summary", {name: setups[name].plan for name in ends}, ends)
+            texts.append(_write_summary(options.output, {name: setup.plan for name, setup in setups.items()}, ends))
     print("\n\n".join([*texts, f"Written to {options.output}"]))
 
 
@@ -109,6 +109,13 @@ def _write_finals(setup: Setup, name: str, rule: Verdict, found: Finals) -> str:
     title = f"{chosen.title}: mean of {n} seeds, band from best to worst"
     figures.draw_curves(folder / "curves", title, chosen, found)
     return f"### {name}: final runs\n\n{text}"
+
+
+def _write_summary(folder: Path, plans: Mapping[str, Plan], ends: Mapping[str, Finals]) -> str:
+    text = tables.summary_table(plans, ends)
+    (folder / "summary.md").write_text(text + "\n", encoding="utf-8")
+    figures.draw_summary(folder / "summary", plans, ends)
+    return f"### All tasks\n\n{text}"
 
 
 def _configuration(setup: Setup) -> dict[str, Any]:

@@ -27,6 +27,7 @@ __all__ = [
     "Finals",
     "Searched",
     "Setup",
+    "at_equal_hyperparameters",
     "finals",
     "losses_by_damping",
     "rows",
@@ -188,6 +189,24 @@ def entries(plan: Plan, searched: Mapping[str, Searched], rule: Callable[[float]
     trial = searched[damped].best_of_a_draw(number)
     found.append(Entry(f"{damped}, searched", damped, f"best of {number} draws", trial))
     return found
+
+
+def at_equal_hyperparameters(plan: Plan, finals: Finals) -> dict[str, list[float]]:
+    """By entry that has the η and μ of the base, what its validation loss is above that of the base, seed by seed.
+
+    These are the damped optimizers of the base, and Nesterov's variant of it. Infinite where one of the two diverged.
+    """
+    base = BASES[plan.family][0]
+    trial = finals[base][0].trial
+    ends: dict[str, list[float]] = {}
+    for label, (entry, results) in finals.items():
+        variant = VARIANTS.get(entry.optimizer)
+        comparable = entry.optimizer in AT_EQUAL_HYPERPARAMETERS or (variant is not None and variant.peer == base)
+        if comparable and (entry.trial.learning_rate, entry.trial.momentum) == (trial.learning_rate, trial.momentum):
+            pairs = zip(results, finals[base][1], strict=True)
+            differences = [end_of(result, CHOSEN_BY) - end_of(other, CHOSEN_BY) for result, other in pairs]
+            ends[label] = [value if math.isfinite(value) else math.inf for value in differences]
+    return ends
 
 
 def losses_by_damping(plan: Plan, searched: Mapping[str, Searched], label: str) -> dict[tuple[float, float], Any]:

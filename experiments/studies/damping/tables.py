@@ -9,9 +9,15 @@ from experiments.lib.curves import markdown_table, spread
 from experiments.lib.tuning import final as end_of
 from experiments.studies.damping.contestants import BASES, NESTEROV, VARIANTS, damping_of, described
 from experiments.studies.damping.plans import Plan
-from experiments.studies.damping.stages import CHOSEN_BY, Finals, Searched, losses_by_damping
+from experiments.studies.damping.stages import (
+    CHOSEN_BY,
+    Finals,
+    Searched,
+    at_equal_hyperparameters,
+    losses_by_damping,
+)
 
-__all__ = ["curve_rows", "final_rows", "final_table", "grid_rows", "grid_tables"]
+__all__ = ["curve_rows", "final_rows", "final_table", "grid_rows", "grid_tables", "summary_table"]
 
 
 # --- The grid ---------------------------------------------------------------------------------------------------------
@@ -123,6 +129,31 @@ def final_table(plan: Plan, finals: Finals) -> str:
         f"Mean (lowest–highest) of {len(finals[base][1])} seeds. Differences are those of runs with the same seed. "
         f"*{base}'s end*: the mean validation loss is {target:.4f}, {base}'s after its last step. Seconds are those of "
         "the steps alone: CPU seconds of one thread, or seconds of the clock on a GPU."
+    )
+    return f"{markdown_table(header, lines)}\n\n{note}"
+
+
+def summary_table(plans: Mapping[str, Plan], finals: Mapping[str, Finals]) -> str:
+    """All tasks: the base, what damping changes at the base's own η and μ, and the best other optimizer."""
+    header = ["task", "base", "its loss", "at its η and μ", "change of the loss", "steps to the base's end"]
+    header += ["best other optimizer, tuned", "its loss"]
+    lines = []
+    for task, found in finals.items():
+        base = BASES[plans[task].family][0]
+        results = found[base][1]
+        target = _mean_end(results)
+        others = {label: _mean_end(runs) for label, (_, runs) in found.items() if label in plans[task].peers}
+        best = min((label for label in others if label != base), key=others.__getitem__, default=base)
+        start = [plans[task].title, f"{base}, {described(found[base][0].trial)}", f"{target:.4f}"]
+        end = [best, _loss(others[best])]
+        for label in at_equal_hyperparameters(plans[task], found):
+            runs = found[label][1]
+            row = [label, _differences(runs, results), _reached(runs, target, "step")]
+            lines.append([*start, *row, *end])
+            start, end = [""] * 3, [""] * 2
+    note = (
+        "Mean (lowest–highest) over the seeds of a task, each against the base with the same seed; negative is better. "
+        "The other optimizers had as many trials as the base."
     )
     return f"{markdown_table(header, lines)}\n\n{note}"
 
