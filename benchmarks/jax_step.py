@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.side_by_side import SIZES, Report, machine, measure, options, table
-from indian_jax import indian, innaprop, power_decay
+from indian_jax import damped_adamw, damped_sgd, indian, innaprop, power_decay
 
 OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
     "INDIAN, constant rate": lambda: indian(0.1),
@@ -24,6 +24,8 @@ OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
     "INDIAN, injected": lambda: optax.inject_hyperparams(indian)(0.1),
     "INNAprop": lambda: innaprop(1e-3),
     "INNAprop, schedule": lambda: innaprop(power_decay(1e-3)),
+    "damped_sgd": lambda: damped_sgd(1e-3, momentum=0.9),
+    "damped_adamw": lambda: damped_adamw(1e-3),
     "SGD Nesterov": lambda: optax.sgd(1e-3, momentum=0.9, nesterov=True),
     "AdamW": lambda: optax.adamw(1e-3),
 }

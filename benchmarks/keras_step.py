@@ -1,4 +1,4 @@
-"""Time of a step of INDIAN and INNAprop in Keras, beside Keras' own Adam, AdamW and SGD, on each backend.
+"""Time of a step of all optimizers of `indian_tf` in Keras, beside Keras' own Adam, AdamW and SGD, on each backend.
 
 A step updates float32 variables from gradients that lie in memory. On TensorFlow it is `optimizer.apply` in a
 `tf.function`, with and without `jit_compile`; on PyTorch `optimizer.apply` itself; on JAX a step of `model.fit`, whose
@@ -44,7 +44,7 @@ def one_backend() -> None:
     """Print the tables of the backend of this process."""
     import keras
 
-    from indian_tf import INDIAN, INNAprop
+    from indian_tf import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
     arguments = options(__doc__)
     report = Report()
@@ -53,6 +53,8 @@ def one_backend() -> None:
         'INDIAN, norm="rmsprop"': lambda: INDIAN(0.01, norm="rmsprop"),
         'INDIAN, norm="adagrad"': lambda: INDIAN(0.01, norm="adagrad"),
         "INNAprop": lambda: INNAprop(0.01),
+        "DampedSGD": lambda: DampedSGD(0.01, momentum=0.9),
+        "DampedAdamW": lambda: DampedAdamW(0.01, weight_decay=0.01),
         PEERS[0]: lambda: keras.optimizers.Adam(0.01),
         "Keras AdamW": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.01),
         PEERS[1]: lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True),

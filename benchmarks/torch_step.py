@@ -3,7 +3,7 @@
 ``python -m benchmarks.torch_step`` prints, for a few large tensors and for many small ones, the time of ``step()`` in
 each implementation, next to the time that memory alone needs; the same for a model of one tiny parameter; and the
 memory that the state and a step take. INNAprop is INDIAN in the norm of RMSProp; "compiled" is its step under
-``torch.compile``, which takes half a minute once.
+``torch.compile``, which takes half a minute once. The damped optimizers have their default damping.
 """
 
 import subprocess
@@ -16,18 +16,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.side_by_side import SIZES, Report, cores, machine, measure, options, table
-from indian_torch import INDIAN, INNAprop
+from indian_torch import INDIAN, DampedAdamW, DampedSGD, INNAprop
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     "INDIAN": (INDIAN, {}),
     "INNAprop": (INNAprop, {}),
     "INDIAN in the AdaGrad norm": (INDIAN, {"norm": "adagrad"}),
+    "DampedSGD": (DampedSGD, {"lr": 0.01, "momentum": 0.9}),
+    "DampedAdamW": (DampedAdamW, {}),
     "SGD": (torch.optim.SGD, {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
     "AdamW": (torch.optim.AdamW, {}),
     "NAdam": (torch.optim.NAdam, {}),
 }
-EUCLIDEAN = ("INDIAN", "SGD", "AdamW")
-IN_NORM = ("INNAprop", "INDIAN in the AdaGrad norm", "AdamW")
+EUCLIDEAN = ("INDIAN", "DampedSGD", "SGD", "AdamW")
+IN_NORM = ("DampedAdamW", "INNAprop", "INDIAN in the AdaGrad norm", "AdamW")
 FLAGS: dict[str, dict[str, Any]] = {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 MEMORY_ALONE = "memory alone"
 
