@@ -1,11 +1,11 @@
 """A pytest plugin: `--scope`, how many tests a run takes, and a list of the slow ones that lack the mark.
 
-- ``fast`` leaves out the tests with the mark `slow` or `thorough` and those in `SLOW_PATHS`. Of a test with many
-  parameters, it takes `FAST_CASES` sets, spread evenly over all.
+- ``fast`` leaves out the tests with the mark `slow` or `thorough` and those in `SLOW_PATHS`.
 - ``usual`` leaves out those with the mark `thorough` alone.
 - ``all`` takes all.
 
-The parity suite takes fewer steps in the first two.
+Of a test with many parameters, the first two take some sets, spread evenly over all: `CASES`. The parity suite takes
+fewer steps in them.
 """
 
 import os
@@ -39,8 +39,8 @@ SLOW_PATHS = (
 
 SCOPES = ("fast", "usual", "all")
 
-FAST_CASES = 3
-"""So many sets of parameters of one test a fast run takes at most."""
+CASES = {"fast": 3, "usual": 8}
+"""So many sets of parameters of one test a run takes at most, by scope."""
 
 LIMIT = 10.0
 """Tests that take more seconds of CPU time than this are listed at the end of a run; from 2 on, mark them."""
@@ -83,16 +83,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not any(item.get_closest_marker(mark) for mark in left_out):
             sets.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    chosen = {item for of_test in sets.values() for item in (_spread(of_test) if scope == "fast" else of_test)}
+    chosen = {item for of_test in sets.values() for item in _spread(of_test, CASES[scope])}
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
 
 
-def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """At most `FAST_CASES` of these, the first and the last among them."""
-    if len(items) <= FAST_CASES:
+def _spread(items: list[pytest.Item], number: int) -> list[pytest.Item]:
+    """At most so many of these, the first and the last among them."""
+    if len(items) <= number:
         return items
-    return [items[round(k * (len(items) - 1) / (FAST_CASES - 1))] for k in range(FAST_CASES)]
+    return [items[round(k * (len(items) - 1) / (number - 1))] for k in range(number)]
 
 
 @pytest.hookimpl(wrapper=True)

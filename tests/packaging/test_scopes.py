@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scopes import FAST_CASES
+from tests.scopes import CASES
 
 pytest_plugins = ["pytester"]
 
@@ -31,15 +31,17 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def test_a_fast_run_spreads_over_the_parameters(project: pytest.Pytester) -> None:
-    result = project.inline_run("-p", "tests.scopes", "--scope=fast")
+@pytest.mark.parametrize("scope", ["fast", "usual"])
+def test_a_part_spreads_over_the_parameters(project: pytest.Pytester, scope: str) -> None:
+    result = project.inline_run("-p", "tests.scopes", f"--scope={scope}")
     passed = [report.nodeid.partition("::")[2] for report in result.listoutcomes()[0]]
     many = [name for name in passed if name.startswith("test_many")]
-    assert len(many) == FAST_CASES
+    assert len(many) == CASES[scope]
     assert {"test_many[0]", "test_many[99]"} <= set(many)
-    assert [name for name in passed if name not in many] == [f"test_few[{k}]" for k in range(3)]
+    others = [name for name in passed if name not in many]
+    assert others == [f"test_few[{k}]" for k in range(3)] + ["test_slow"] * (scope == "usual")
 
 
-@pytest.mark.parametrize(("options", "number"), [((), 105), (("--scope=all",), 105), (("--scope=usual",), 104)])
-def test_other_runs_take_all_sets(project: pytest.Pytester, options: tuple[str, ...], number: int) -> None:
-    project.inline_run("-p", "tests.scopes", *options).assertoutcome(passed=number)
+@pytest.mark.parametrize("options", [(), ("--scope=all",)])
+def test_other_runs_take_all(project: pytest.Pytester, options: tuple[str, ...]) -> None:
+    project.inline_run("-p", "tests.scopes", *options).assertoutcome(passed=105)
