@@ -292,7 +292,7 @@ PLANS: Final[Mapping[str, Mapping[str, Plan]]] = {
             "LSTM on characters, over a context of 128",
             "adam",
             _on_text("rnn", context=128, batch_size=16, pieces=128, width=128),
-            Grid((0.008, 0.016, 0.032), (0.9, 0.95), _IN_A_NORM),
+            Grid((0.016, 0.032, 0.064), (0.9, 0.95), _IN_A_NORM),
             ("AdamW", "NAdamW", "Schedule-free AdamW"),
             {"DampedAdamW": (NESTEROV, 3.0, 4.0), "DampedAdamW, INNAprop's order": (1.0, 3.0)},
             Sizes(search_steps=200, steps=600, chunk=50, evaluate_every=50, seeds=3),
