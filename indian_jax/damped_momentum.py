@@ -42,7 +42,7 @@ def scale_by_damped_momentum(
 
     Args:
         momentum: μ in [0, 1]; below 1 for an average.
-        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ.
+        damping: r > 0. None: Nesterov's 1 + μ up to μ = 0.9, then 0.19/(1 − μ).
         average: Whether b is an average, :math:`b \leftarrow \mu b + (1 - \mu) g`, as `optax.ema` keeps it, and the
             updates are :math:`(1 - \mu)` times as large.
         debias: Whether to take the bias of the average out, which starts at 0, as in Adam.

@@ -29,7 +29,7 @@ def damped_sgd(
         momentum: μ in [0, 1]. None: no momentum, plain gradient descent.
         nesterov: True is a damping of 1 + μ, and False one of 1, as in `optax.sgd`. None: ``damping`` decides.
         accumulator_dtype: As in `optax.sgd`.
-        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ.
+        damping: r > 0. None: Nesterov's 1 + μ up to μ = 0.9, then 0.19/(1 − μ).
 
     Returns:
         The transformation, a chain of `scale_by_damped_momentum` and `optax.scale_by_learning_rate`.

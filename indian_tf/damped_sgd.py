@@ -56,7 +56,7 @@ class DampedSGD(FamilyOptimizer):
         loss_scale_factor: As in `INDIAN`.
         gradient_accumulation_steps: As in `INDIAN`.
         name: As in `INDIAN`.
-        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ; the config holds the number.
+        damping: r > 0. None: Nesterov's 1 + μ up to μ = 0.9, then 0.19/(1 − μ); the config holds the number.
         **kwargs: ``decay`` alone, which Keras ignores with a warning.
 
     Raises:

@@ -49,7 +49,7 @@ class DampedSGD(SteppingOptimizer):
             it cannot take (the first with a dampening; a damping near 1/(1 − μ); tensors of different layouts) are
             taken as by ``foreach``. Supports floating-point parameters on the devices that have the kernel. In 16 bits,
             supports only bfloat16, where PyTorch's kernel is right, which on CPU it is not. None: False.
-        damping: r > 0. None: 1/(4(1 − μ)), but not less than Nesterov's 1 + μ.
+        damping: r > 0. None: Nesterov's 1 + μ up to μ = 0.9, then 0.19/(1 − μ).
 
     Raises:
         TypeError: A hyperparameter is not a number, or a flag not a bool.

@@ -208,10 +208,12 @@ def test_indian_without_friction_has_no_damping_form() -> None:
         to_damping(0.1, alpha=11.0, beta=0.1)
 
 
-def test_the_default_lets_a_quarter_act_at_once_or_is_nesterovs() -> None:
-    for momentum in (0.0, 0.3, 0.8, 0.86):
+def test_the_default_lets_a_share_act_at_once_or_is_nesterovs() -> None:
+    for momentum in (0.0, 0.3, 0.8, 0.9):
         assert default_damping(momentum) == pytest.approx(1 + momentum)
-    for momentum in (0.87, 0.9, 0.95, 0.99):
-        assert default_damping(momentum) * (1 - momentum) == pytest.approx(0.25)
+    for momentum in (0.9, 0.91, 0.95, 0.99):
+        assert default_damping(momentum) * (1 - momentum) == pytest.approx(0.19)
     assert default_damping(1.0) == 2.0
-    np.testing.assert_allclose(default_damping(np.array([0.5, 0.9, 1.0])), [1.5, 2.5, 2.0])
+    # Not nearly: just then PyTorch's kernel for Nesterov's momentum can take the step.
+    assert default_damping(0.9) == 1.9
+    np.testing.assert_allclose(default_damping(np.array([0.5, 0.95, 1.0])), [1.5, 3.8, 2.0])

@@ -150,8 +150,8 @@ def test_the_order_of_adam_divides_the_damped_average(momentum: float, damping: 
     assert_equal(walk((ours, STEPS)), walk((by_hand, STEPS)))
 
 
-def test_the_defaults_are_a_quarter_at_once_and_in_a_norm_nesterovs() -> None:
-    assert_equal(walk((damped_sgd(SCHEDULE, 0.9), 20)), walk((damped_sgd(SCHEDULE, 0.9, damping=2.5), 20)))
+def test_the_defaults_are_a_share_at_once_and_in_a_norm_nesterovs() -> None:
+    assert_equal(walk((damped_sgd(SCHEDULE, 0.95), 20)), walk((damped_sgd(SCHEDULE, 0.95, damping=3.8), 20)))
     assert_equal(walk((damped_sgd(SCHEDULE, 0.5), 20)), walk((damped_sgd(SCHEDULE, 0.5, damping=1.5), 20)))
     assert_equal(walk((damped_adamw(SCHEDULE), 20)), walk((damped_adamw(SCHEDULE, damping=1.9), 20)))
 

@@ -386,8 +386,8 @@ def test_the_signature_is_that_of_keras_own_with_one_or_two_arguments_more(ours,
     assert arguments(ours) == [*own, *extra, rest]
 
 
-def test_the_default_dampings_are_a_quarter_at_once_and_in_a_norm_nesterovs(walk):
-    makes = [(lambda **o: DampedSGD(0.1, 0.9, **o), 2.5), (lambda **o: DampedAdamW(0.1, **o), 1.9)]
+def test_the_default_dampings_are_a_share_at_once_and_in_a_norm_nesterovs(walk):
+    makes = [(lambda **o: DampedSGD(0.1, 0.95, **o), 3.8), (lambda **o: DampedAdamW(0.1, **o), 1.9)]
     for make, damping in makes:
         assert make().damping == pytest.approx(damping)
         assert_equal(walk(make()).steps(5).theta, walk(make(damping=damping)).steps(5).theta)

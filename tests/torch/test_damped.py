@@ -345,15 +345,16 @@ def test_at_a_constant_rate_it_is_indian_from_rest(momentum: float, damping: flo
 
 @pytest.mark.parametrize(
     ("cls", "given", "damping"),
-    [(DampedSGD, {}, 2.5), (DampedSGD, {"nesterov": True}, 1.9), (DampedAdamW, {}, 1.9)],
-    ids=["quarter", "flag", "norm"],
+    [(DampedSGD, {"momentum": 0.95}, 3.8), (DampedSGD, {"nesterov": True}, 1.9), (DampedAdamW, {}, 1.9)],
+    ids=["share", "flag", "norm"],
 )
-def test_the_defaults_are_a_quarter_at_once_and_in_a_norm_nesterovs(
+def test_the_defaults_are_a_share_at_once_and_in_a_norm_nesterovs(
     cls: type[Any], given: dict[str, Any], damping: float
 ) -> None:
-    pairs = [(start(), given), (start(), {"damping": damping})]
+    momentum = {name: value for name, value in given.items() if name == "momentum"}
+    pairs = [(start(), given), (start(), {**momentum, "damping": damping})]
     for params, options in pairs:
-        optimizer = cls(params, **USUAL[cls], **options)
+        optimizer = cls(params, **USUAL[cls] | options)
         for k in range(20):
             give_gradients(params, k)
             optimizer.step()
@@ -726,8 +727,8 @@ def test_where_the_kernel_of_sgd_is_taken(options: dict[str, Any], expected: lis
     params = [torch.ones(3), torch.ones(4)]
     optimizer = DampedSGD(params, **USUAL[DampedSGD] | {"fused": True} | options)
     assert [calls(optimizer, k)["aten::_fused_sgd_"] for k in range(3)] == expected
-    # The default is 2.5 here.
-    is_scaled = not options or options.get("damping") in (3.0, 20.0)
+    # The default is Nesterov's here.
+    is_scaled = options.get("damping") in (3.0, 20.0)
     assert all(("multiple" in state) == is_scaled for state in optimizer.state.values())
 
 
