@@ -1,8 +1,12 @@
 """Sphinx configuration: Markdown pages with mathematics, and an API reference from the docstrings."""
 
+import csv
 import os
 import re
+from collections import defaultdict
 from importlib.metadata import version as installed_version
+from pathlib import Path
+from statistics import fmean
 
 # autodoc imports the four packages, and with them TensorFlow, which else fills the log.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,6 +28,26 @@ version = release = installed_version("indian")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build", "parity_table.md", "results"]
 
+
+def _damping_results() -> dict[str, str]:
+    """Mean validation losses of the study of the damping, by task and entry: ``gpt_adamw``, ``gpt_dampedadamw_r_1_9``.
+
+    And what an entry gains over the base of its task, with the suffix ``_gain``.
+    """
+    found = {}
+    for path in (Path(__file__).parent / "results" / "damping").glob("*/runs.csv"):
+        losses = defaultdict(list)
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                losses[row["entry"]].append(float(row["validation_loss"] or "inf"))
+        base = fmean(losses["AdamW" if "AdamW" in losses else "SGD"])
+        for entry, values in losses.items():
+            name = f"{path.parent.name}_{re.sub(r'[^a-z0-9]+', '_', entry.lower()).strip('_')}"
+            found[name] = f"{fmean(values):.3f}"
+            found[f"{name}_gain"] = f"{base - fmean(values):.3f}"
+    return found
+
+
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]
 myst_heading_anchors = 3
 # A page that names a default takes it from the code.
@@ -32,7 +56,9 @@ myst_substitutions = {
     for prefix, defaults in (("default", DEFAULTS), ("innaprop", INNAPROP_DEFAULTS))
     for name, value in defaults._asdict().items()
     if isinstance(value, float)
-} | {f"{name}_learning_rate": f"{norm.learning_rate:g}" for name, norm in NORMS.items()}
+}
+myst_substitutions |= {f"{name}_learning_rate": f"{norm.learning_rate:g}" for name, norm in NORMS.items()}
+myst_substitutions |= _damping_results()
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+# Python looks for modules in this folder first, and Keras would take its subfolder jax for JAX where that is missing.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
+
+import numpy as np  # noqa: E402
 
 MINIMUM = np.array([1.0, -2.0, 0.5], np.float32)
 
