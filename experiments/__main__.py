@@ -1,4 +1,7 @@
-"""Lists the experiments, or runs one: ``python -m experiments [NAME [arguments]]``."""
+"""Lists the experiments, or runs one: ``python -m experiments [NAME [arguments]]``.
+
+``python -m experiments redraw NAME [FOLDER]`` draws the figures of an experiment from the files that it wrote.
+"""
 
 import ast
 import importlib
@@ -21,14 +24,18 @@ def main(arguments: Sequence[str]) -> None:
         width = max(map(len, summaries))
         print(
             "usage: python -m experiments NAME [arguments]; the arguments of one: python -m experiments NAME --help\n"
+            "Figures from files that an experiment wrote: python -m experiments redraw NAME [FOLDER]\n"
         )
         print("\n".join(f"  {name:{width}}  {summary}" for name, summary in summaries.items()))
         return
     name, *rest = arguments
+    run = _redraw if name == "redraw" else _run
+    if run is _redraw:
+        name, *rest = rest or [""]
     if name not in summaries:
         sys.exit(f"python -m experiments: there is no experiment {name!r}; the experiments are: {', '.join(summaries)}")
     try:
-        importlib.import_module(experiment_modules()[name]).main(rest)
+        run(name, rest)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "experiments":
             raise
@@ -36,6 +43,24 @@ def main(arguments: Sequence[str]) -> None:
             f"The experiment {name} needs the module {error.name}, which is not installed. In the root of the "
             "repository, this installs what the experiments need: pip install -e '.[all]' --group experiments"
         )
+
+
+def _run(name: str, arguments: Sequence[str]) -> None:
+    importlib.import_module(experiment_modules()[name]).main(arguments)
+
+
+def _redraw(name: str, arguments: Sequence[str]) -> None:
+    module = importlib.import_module(experiment_modules()[name])
+    if not hasattr(module, "redraw"):
+        sys.exit(f"python -m experiments: {name} cannot redraw: run it, which takes minutes at most")
+    if len(arguments) > 1:
+        sys.exit(f"python -m experiments: redraw takes a name and a folder, got {' '.join(arguments)} after {name}")
+    folder = Path(arguments[0]) if arguments else Path("results", name)
+    try:
+        module.redraw(folder)
+    except FileNotFoundError as error:
+        sys.exit(f"python -m experiments: {name} has not written {error.filename}")
+    print(f"Written to {folder}")
 
 
 def experiment_modules() -> dict[str, str]:

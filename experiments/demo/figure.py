@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Any, Final
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -14,7 +15,8 @@ from experiments.demo.distances import pairwise_distances
 from experiments.demo.frameworks import FRAMEWORKS
 from experiments.demo.optimizers import EPSILON_IN_ADAM, OPTIMIZERS
 from experiments.demo.tables import Runs, pair_title
-from experiments.lib.styles import styles
+from experiments.lib.figures import WIDTH, write
+from experiments.lib.styles import READABLE, styles
 
 __all__ = ["draw"]
 
@@ -32,25 +34,27 @@ _ACCURACY_OF_INTEREST: Final = 0.9
 
 
 def draw(runs: Runs, path: Path) -> None:
-    """Draw the figure and write it as PNG.
+    """Draw the figure and write it as PNG and SVG.
 
     Args:
         runs: At least one.
-        path: The file.
+        path: Of the files.
     """
     frameworks = list(next(iter(runs.values())))
     compared = len(frameworks) > 1
-    figure = Figure(figsize=(12, 8.2 if compared else 4.6), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08))
-    grid = figure.add_gridspec(2 if compared else 1, 6)
-    figure.suptitle(_title(runs), fontsize=15, fontweight="bold")
-    _draw_curves(figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:]), runs)
-    if compared:
-        first = figure.add_subplot(grid[1, :2])
-        others = [figure.add_subplot(grid[1, i : i + 2], sharey=first) for i in (2, 4)]
-        _draw_distances([first, *others], runs)
-        if "keras" in frameworks:
-            figure.supxlabel(f"{EPSILON_IN_ADAM}.", fontsize="medium")
-    figure.savefig(path, dpi=120)
+    with matplotlib.rc_context(READABLE):
+        layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
+        figure = Figure(figsize=(WIDTH, 7.2 if compared else 3.6), layout=layout)
+        grid = figure.add_gridspec(2 if compared else 1, 6)
+        figure.suptitle(_title(runs), fontsize=12, fontweight="bold")
+        _draw_curves(figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:]), runs)
+        if compared:
+            first = figure.add_subplot(grid[1, :2])
+            others = [figure.add_subplot(grid[1, i : i + 2], sharey=first) for i in (2, 4)]
+            _draw_distances([first, *others], runs)
+            if "keras" in frameworks:
+                figure.supxlabel(f"{EPSILON_IN_ADAM}.", fontsize=9)
+        write(figure, path)
 
 
 def _title(runs: Runs) -> str:
@@ -96,9 +100,9 @@ def _draw_distances(panels: list[Axes], runs: Runs) -> None:
         for style, values in zip(_styles(distances), distances.values(), strict=True):
             # Distance 0, as at step 0, has no place on a logarithmic axis.
             axes.plot(steps[values > 0], values[values > 0], **({"color": _COLOURS[optimizer]} | style))
-        axes.set(title=f"{optimizer}: distance between trajectories", xlabel="step", yscale="log")
+        axes.set(title=optimizer, xlabel="step", yscale="log")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("relative distance of all parameters")
+    panels[0].set_ylabel("relative distance of trajectories")
     panels[0].legend(handles=_style_handles([pair_title(pair) for pair in distances]), frameon=False)
 
 

@@ -25,8 +25,10 @@ __all__ = [
     "curve_rows",
     "described",
     "explained",
+    "final_runs",
     "run_rows",
     "save",
+    "saved_runs",
     "table",
 ]
 
@@ -204,9 +206,9 @@ class Goal(NamedTuple):
     label: str
     quantity: str
 
-    def value(self, comparison: Comparison) -> float:
-        """Of the mean over the runs."""
-        return float(curves.band(comparison[self.label].runs, "step", self.quantity).mean[-1])
+    def value(self, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> float:
+        """Of the mean over the final runs, which are given by label."""
+        return float(curves.band(runs[self.label], "step", self.quantity).mean[-1])
 
     def reached(self, runs: Sequence[Mapping[str, Any]], value: float, x: str) -> str:
         """Where the mean over some runs first is as good; ``x`` is "step" or "cpu_seconds"."""
@@ -230,7 +232,7 @@ def table(comparison: Comparison, goal: Goal | None, *, accuracy: bool, sort_by:
     header += ["test accuracy, %"] if accuracy else []
     header += [f"steps to {goal.label}'s end", f"CPU s to {goal.label}'s end"] if goal else []
     header += ["CPU ms a step", "trials that diverged"]
-    value = goal.value(comparison) if goal else 0.0
+    value = goal.value(final_runs(comparison)) if goal else 0.0
     rows = []
     for label, entry in sorted(comparison.items(), key=lambda item: _mean_end(item[1].runs, sort_by)):
         times = [1000 * run["cpu_seconds"][-1] / max(1, run["step"][-1]) for run in entry.runs]
@@ -273,6 +275,37 @@ def save(
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     curves.write_csv(folder / "runs.csv", runs)
     curves.write_csv(folder / "curves.csv", points)
+
+
+def final_runs(comparison: Comparison) -> dict[str, list[Mapping[str, Any]]]:
+    """Of every contestant, by label."""
+    return {label: entry.runs for label, entry in comparison.items()}
+
+
+def saved_runs(folder: Path, **columns: str) -> dict[str, list[Mapping[str, Any]]]:
+    """The final runs by label, from the files that `save` wrote; numbers have the digits that they have there.
+
+    Args:
+        folder: Of the files.
+        **columns: Those that were passed to `run_rows` and `curve_rows`: only rows with these values are read.
+    """
+
+    def rows(name: str) -> list[dict[str, str]]:
+        return [row for row in curves.read_csv(folder / name) if columns.items() <= row.items()]
+
+    ended = [row for row in rows("runs.csv") if row["stage"] == "final"]
+    runs: dict[tuple[str, str], dict[str, Any]] = {
+        (row["optimizer"], row["seed"]): {"diverged": row["diverged"] == "True"} for row in ended
+    }
+    for row in rows("curves.csv"):
+        run = runs[row["optimizer"], row["seed"]]
+        for quantity in row.keys() - {"optimizer", "seed", *columns}:
+            if row[quantity]:
+                run.setdefault(quantity, []).append(float(row[quantity]))
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for (label, _), run in runs.items():
+        found.setdefault(label, []).append(run)
+    return found
 
 
 def run_rows(comparison: Comparison, **columns: str) -> list[dict[str, Any]]:

@@ -7,14 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.styles import Style, styles
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 __all__ = [
     "Band",
@@ -25,6 +22,7 @@ __all__ = [
     "first_above",
     "first_below",
     "markdown_table",
+    "read_csv",
     "spread",
     "write_csv",
     "write_json",
@@ -112,48 +110,33 @@ def draw(
     runs: Sequence[Sequence[Mapping[str, Sequence[Result]]]],
     limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
-    """Draw a figure of rows of panels, and write it as PNG.
+    """Draw a figure of rows of panels, and write it as PNG and SVG.
 
     Mean and band are those of the runs that did not diverge. One that did is a thin line, with a cross at its end.
 
     Args:
-        path: Of the file.
+        path: Of the files.
         title: Over the figure.
         panels: Rows of equal length.
         runs: For each panel the runs of every curve, by label.
         limits: Of the vertical axis, by quantity.
     """
-    columns = len(panels[0])
-    figure, axes = plt.subplots(
-        len(panels), columns, figsize=(max(7.0, 5.2 * columns), 4.1 * len(panels)), squeeze=False, layout="constrained"
-    )
     labels = list(dict.fromkeys(label for row in runs for curves in row for label in curves))
     drawn_as = styles(labels)
-    for axis, panel, curves in zip(axes.flat, chain(*panels), chain(*runs), strict=True):
-        for label, results in curves.items():
-            draw_runs(axis, panel, results, drawn_as[label], label)
-        if panel.line:
-            axis.axhline(panel.line[0], color="black", linewidth=0.8, linestyle=":", label=panel.line[1])
-        if panel.log:
-            axis.set_yscale("log")
-        if limits and panel.y in limits:
-            axis.set_ylim(*limits[panel.y])
-        axis.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
-        axis.grid(alpha=0.25)
-    entries = {
-        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        entries.values(),
-        entries,
-        loc="outside lower center",
-        ncols=2 * columns + (columns == 1),
-        fontsize="small",
-        frameon=False,
-    )
-    figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    height = 0.6 + 3.0 * len(panels) + 0.1 * len(labels)
+    with drawing(path, title, len(panels), len(panels[0]), height=height) as (figure, axes):
+        for axis, panel, curves in zip(axes.flat, chain(*panels), chain(*runs), strict=True):
+            for label, results in curves.items():
+                draw_runs(axis, panel, results, drawn_as[label], label)
+            if panel.line:
+                axis.axhline(panel.line[0], color="black", linewidth=0.8, linestyle=":", label=panel.line[1])
+            if panel.log:
+                axis.set_yscale("log")
+            if limits and panel.y in limits:
+                axis.set_ylim(*limits[panel.y])
+            axis.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.title)
+            axis.grid(alpha=0.25)
+        legend_below(figure, axes.flat)
 
 
 def draw_runs(axis: Any, panel: Panel, results: Sequence[Result], style: Style, label: str) -> None:
@@ -224,6 +207,12 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows that `write_csv` wrote, as text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_json(path: Path, content: object) -> None:

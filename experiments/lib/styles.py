@@ -38,6 +38,9 @@ OPTIMIZERS: Final[Mapping[str, Style]] = {
     "Schedule-free AdamW": Style("#1B7F8C", "d"),
     "AdaGrad": Style("#E377C2", "<"),
     "RMSProp": Style("#A1887F", ">"),
+    "TR uniform": Style("#1B2A8C", "p"),
+    "TR AdaGrad": Style("#C2185B", "h"),
+    "TR RMSProp": Style("#2E7D32", "H"),
 }
 """By the name of the optimizer. The first three colours, and some others, are those of Okabe and Ito."""
 

@@ -9,22 +9,23 @@ images, the images are handwritten digits. Run with::
     python -m experiments hessian_diagonal --data DIR
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lib import data
 from experiments.lib.command_line import parser
 from experiments.lib.comparison import explained
-from experiments.lib.curves import markdown_table, write_csv, write_json
+from experiments.lib.curves import markdown_table, read_csv, write_csv, write_json
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import Job, code_version, execute, versions
 
-__all__ = ["main", "measure", "ols_share", "ols_share_gaussian", "row_shares", "share", "wigner_share"]
+__all__ = ["main", "measure", "ols_share", "ols_share_gaussian", "redraw", "row_shares", "share", "wigner_share"]
 
 STAGES: Final = ("at the start", "half-way", "at the end")
 
@@ -227,52 +228,53 @@ Findings = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 def _draw_batches(path: Path, findings: Findings, kinds: Sequence[tuple[str, str]], middle: Mapping[str, Any]) -> None:
     """Shares of the middle networks over the batch size."""
-    figure, axes = plt.subplots(1, len(kinds), figsize=(4.6 * len(kinds), 4.2), squeeze=False, layout="constrained")
-    for panel, (name, kind) in zip(axes.flat, kinds, strict=True):
-        of_kind = [(c, r) for c, r in findings if _is(c, name, kind) and c["network"]["widths"] == middle[kind]]
-        sizes, number = of_kind[0][0]["batch_sizes"], of_kind[0][1]["parameters"]
-        for i, stage in enumerate(STAGES):
-            shares = np.array([result["shares"][i] for _, result in of_kind])
-            panel.plot(sizes, shares.mean(0), "o-", color=f"C{i}", label=f"network {stage}")
-            panel.fill_between(sizes, shares.min(0), shares.max(0), color=f"C{i}", alpha=0.2, linewidth=0)
-        panel.plot(sizes, [ols_share_gaussian(number, n) for n in sizes], "k--", label="least squares")
-        panel.axhline(wigner_share(number), color="black", linestyle=":", label="Wigner")
-        panel.set(xscale="log", yscale="log", xlabel="batch size", title=f"{kind}, {name}, {number} parameters")
-        panel.grid(alpha=0.25)
-    axes[0, 0].set_ylabel("diagonal share")
-    axes[0, 0].legend(fontsize=8)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    rows = -(-len(kinds) // 2)
+    with drawing(path, rows=rows, columns=2, height=0.8 + 2.9 * rows, sharex=True) as (figure, axes):
+        for panel, (name, kind) in zip(axes.flat, kinds, strict=False):
+            of_kind = [(c, r) for c, r in findings if _is(c, name, kind) and c["network"]["widths"] == middle[kind]]
+            sizes, number = of_kind[0][0]["batch_sizes"], of_kind[0][1]["parameters"]
+            for i, stage in enumerate(STAGES):
+                shares = np.array([result["shares"][i] for _, result in of_kind])
+                panel.plot(sizes, shares.mean(0), "o-", color=f"C{i}", label=f"network {stage}")
+                panel.fill_between(sizes, shares.min(0), shares.max(0), color=f"C{i}", alpha=0.2, linewidth=0)
+            panel.plot(sizes, [ols_share_gaussian(number, n) for n in sizes], "k--", label="least squares")
+            panel.axhline(wigner_share(number), color="black", linestyle=":", label="Wigner")
+            panel.set(xscale="log", yscale="log", title=f"{kind}, {name}, {number} parameters")
+            panel.grid(alpha=0.25)
+        for panel in axes[-1]:
+            panel.set_xlabel("batch size")
+        for panel in axes[:, 0]:
+            panel.set_ylabel("diagonal share")
+        legend_below(figure, axes.flat)
 
 
 def _draw_dimensions(
     path: Path, findings: Findings, kinds: Sequence[tuple[str, str]], simulated: Sequence[Mapping[str, Any]], batch: int
 ) -> None:
     """Shares of all networks over the number of parameters, with the propositions and simulations."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
     largest = max(result["parameters"] for _, result in findings)
     dimensions = np.geomspace(10, largest, 100)
-    for panel, samples in zip(axes, ({32: "--", 512: "-."}, {batch: "--"}), strict=True):
-        panel.plot(dimensions, [wigner_share(d) for d in dimensions], "k:", label="Proposition 1: Wigner")
-        for n, style in samples.items():
-            shares = [ols_share(d, n) for d in dimensions]
-            panel.plot(dimensions, shares, style, color="0.4", label=f"Proposition 2: least squares, n = {n}")
-        panel.set(xscale="log", yscale="log", xlabel="dimension")
-        panel.grid(alpha=0.25)
-    for i, source in enumerate(dict.fromkeys(row["matrix"] for row in simulated)):
-        rows = [row for row in simulated if row["matrix"] == source]
-        axes[0].plot([r["dimension"] for r in rows], [r["share"] for r in rows], "o", color=f"C{i}", label=source)
-    for i, (name, kind) in enumerate(kinds):
-        for stage, marker in ((0, "o"), (2, "*")):
-            points = _by_size([(c, r) for c, r in findings if _is(c, name, kind)], batch, stage)
-            label = f"{kind}, {name}, {STAGES[stage]}"
-            axes[1].plot(*zip(*points, strict=True), f"{marker}-", color=f"C{i}", linewidth=0.8, label=label)
-    axes[0].set(title="random matrices and images", ylabel="diagonal share")
-    axes[1].set_title(f"networks, batch size {batch}")
-    for panel in axes:
-        panel.legend(fontsize=7)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=2, height=8.5, sharex=True) as (_, ((random,), (networks,))):
+        for panel, samples in ((random, {32: "--", 512: "-."}), (networks, {batch: "--"})):
+            panel.plot(dimensions, [wigner_share(d) for d in dimensions], "k:", label="Proposition 1:\nWigner")
+            for n, style in samples.items():
+                shares = [ols_share(d, n) for d in dimensions]
+                panel.plot(dimensions, shares, style, color="0.4", label=f"Proposition 2:\nleast squares, n = {n}")
+            panel.set(xscale="log", yscale="log", ylabel="diagonal share")
+            panel.grid(alpha=0.25)
+        for i, source in enumerate(dict.fromkeys(row["matrix"] for row in simulated)):
+            rows = [row for row in simulated if row["matrix"] == source]
+            places, shares = [row["dimension"] for row in rows], [row["share"] for row in rows]
+            random.plot(places, shares, "o", color=f"C{i}", label=source.replace("squares, ", "squares,\n"))
+        for i, (name, kind) in enumerate(kinds):
+            for stage, marker in ((0, "o"), (2, "*")):
+                points = _by_size([(c, r) for c, r in findings if _is(c, name, kind)], batch, stage)
+                label = f"{kind}, {name},\n{STAGES[stage]}"
+                networks.plot(*zip(*points, strict=True), f"{marker}-", color=f"C{i}", linewidth=0.8, label=label)
+        random.set_title("random matrices and images")
+        networks.set(title=f"networks, batch size {batch}", xlabel="dimension")
+        for panel in (random, networks):
+            panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 def _is(configuration: Mapping[str, Any], name: str, kind: str) -> bool:
@@ -360,8 +362,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results = execute(jobs, folder / "runs", options.workers, "Hessians", {"source": source})
     findings = list(zip(configurations, results, strict=True))
     simulated = _simulated(names, source, sizes, halved)
-    _draw_batches(folder / "batch_sizes.png", findings, kinds, middle)
-    _draw_dimensions(folder / "dimensions.png", findings, kinds, simulated, sizes["common_batch"])
     table = _table(findings, kinds, sizes["common_batch"])
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")
     write_csv(folder / "shares.csv", list(_csv_rows(findings)))
@@ -378,7 +378,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "versions": versions(libraries),
         },
     )
+    redraw(folder)
     print(f"{table}\n\nWritten to {folder}")
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figures from the files in the folder."""
+    found: dict[tuple[str, ...], tuple[dict[str, Any], dict[str, Any]]] = {}
+    for row in read_csv(folder / "shares.csv"):
+        run = tuple(row[key] for key in ("network", "widths", "data", "seed"))
+        network = {"name": row["network"], "widths": list(map(int, row["widths"].split()))}
+        configuration, result = found.setdefault(
+            run,
+            (
+                {"data": {"name": row["data"]}, "network": network, "batch_sizes": []},
+                {"parameters": int(row["parameters"]), "shares": [[] for _ in STAGES]},
+            ),
+        )
+        if row["stage"] == STAGES[0]:
+            configuration["batch_sizes"].append(int(row["batch_size"]))
+        result["shares"][STAGES.index(row["stage"])].append(float(row["share"]))
+    findings = list(found.values())
+    sizes = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
+    middle = {kind: widths[len(widths) // 2] for kind, widths in sizes["networks"].items()}
+    kinds = list(dict.fromkeys((c["data"]["name"], c["network"]["name"]) for c, _ in findings))
+    simulated = [
+        {"matrix": row["matrix"], "dimension": int(row["dimension"]), "share": float(row["share"])}
+        for row in read_csv(folder / "simulated.csv")
+    ]
+    _draw_batches(folder / "batch_sizes", findings, kinds, middle)
+    _draw_dimensions(folder / "dimensions", findings, kinds, simulated, sizes["common_batch"])
 
 
 def _csv_rows(findings: Findings) -> Iterator[dict[str, Any]]:

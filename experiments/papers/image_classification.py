@@ -5,6 +5,7 @@ by grid search, the one with the smallest training loss after a few epochs; seve
 weights, the same for all optimizers; the loss on training images and the accuracy on test images.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "end",
     "indian",
     "report",
+    "saved",
     "settings_label",
     "shown",
 ]
@@ -106,6 +108,9 @@ PEERS: Final = {
 
 BATCH_SIZE: Final = 32
 
+FinalRuns = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By label."""
+
 
 def at_scale(
     scale: Scale, name: str, contestants: Sequence[Contestant], source: Path | None, seeds: int | None, framework: str
@@ -135,12 +140,11 @@ def compare(
     return {name: comparison.compare(p, source, folder, workers, title=name) for name, p in protocols.items()}
 
 
-def end(found: Comparison, label: str, quantity: str) -> float:
+def end(runs: FinalRuns, label: str, quantity: str) -> float:
     """The mean of a quantity at the end of the final runs; the worst there is if one diverged."""
-    runs = found[label].runs
-    if any(run["diverged"] for run in runs):
+    if any(run["diverged"] for run in runs[label]):
         return -math.inf if "accuracy" in quantity else math.inf
-    return float(np.mean([run[quantity][-1] for run in runs]))
+    return float(np.mean([run[quantity][-1] for run in runs[label]]))
 
 
 def shown(value: float, digits: str = ".3g") -> str:
@@ -183,14 +187,22 @@ def report(
     return text
 
 
+def saved(folder: Path) -> tuple[dict[str, FinalRuns], str]:
+    """The final runs by images, from the files that `report` wrote, and what the curves of a figure are."""
+    described = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))["images"]
+    seeds = next(iter(described.values()))["seeds"]
+    runs: dict[str, FinalRuns] = {name: comparison.saved_runs(folder, images=name) for name in described}
+    return runs, f"mean of {seeds} seeds, band from best to worst"
+
+
 def draw(
-    path: Path, title: str, found: Mapping[str, Comparison], labels: Sequence[str] | Mapping[str, Sequence[str]]
+    path: Path, title: str, runs: Mapping[str, FinalRuns], labels: Sequence[str] | Mapping[str, Sequence[str]]
 ) -> None:
     """Training loss above test accuracy, a column for each set of images; labels may differ between the sets."""
     shown: list[dict[str, Any]] = [
-        {label: of_images[label].runs for label in (labels[name] if isinstance(labels, Mapping) else labels)}
-        for name, of_images in found.items()
+        {label: of_images[label] for label in (labels[name] if isinstance(labels, Mapping) else labels)}
+        for name, of_images in runs.items()
     ]
-    losses = [Panel("step", "training_loss", "step", "training loss", title=name, log=True) for name in found]
-    accuracies = [Panel("step", "test_accuracy", "step", "test accuracy") for _ in found]
+    losses = [Panel("step", "training_loss", "step", "training loss", title=name, log=True) for name in runs]
+    accuracies = [Panel("step", "test_accuracy", "step", "test accuracy") for _ in runs]
     curves.draw(path, title, [losses, accuracies], [shown, shown])

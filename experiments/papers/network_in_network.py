@@ -16,10 +16,11 @@ from typing import Final
 
 from experiments.lib import comparison, data
 from experiments.lib.command_line import parser
-from experiments.lib.comparison import Comparison, Contestant
+from experiments.lib.comparison import Contestant, final_runs
 from experiments.papers.image_classification import (
     PEERS,
     Claim,
+    FinalRuns,
     Scale,
     at_scale,
     compare,
@@ -27,11 +28,12 @@ from experiments.papers.image_classification import (
     end,
     indian,
     report,
+    saved,
     settings_label,
     shown,
 )
 
-__all__ = ["SCALES", "available", "main"]
+__all__ = ["SCALES", "available", "main", "redraw"]
 
 PAIRS: Final = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5), (0.5, 1.0))
 EXPONENTS: Final = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
@@ -105,36 +107,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
         protocols = {protocol.data["name"]: protocol for protocol in entered}
         found = compare(protocols, options.data, folder, options.workers)
-    seeds = next(iter(protocols.values())).seeds
-    band = f"mean of {seeds} seeds, band from best to worst"
-    best = {name: best_pair(of_images) for name, of_images in found.items()}
-    draw(
-        folder / "figure_2.png",
-        f"Figure 2: INDIAN and its peers; {band}",
-        found,
-        {name: [best[name], *PEERS] for name in found},
-    )
-    draw(folder / "figure_3.png", f"Figure 3: (α, β); {band}", found, [settings_label(*pair) for pair in PAIRS])
-    decays = [settings_label(*DEFAULT_PAIR, exponent) for exponent in EXPONENTS]
-    draw(folder / "figure_4.png", f"Figure 4: γ₀ (k + 1)^(−q); {band}", found, [*decays, "Adam"])
-    text = report(folder, protocols, found, claims(found))
+    judged = claims({name: final_runs(of_images) for name, of_images in found.items()})
+    text = report(folder, protocols, found, judged)
+    redraw(folder)
     print(f"{text}\n\nWritten to {folder}")
 
 
-def best_pair(found: Comparison) -> str:
+def redraw(folder: Path) -> None:
+    """Draw the figures from the files in the folder."""
+    runs, band = saved(folder)
+    peers = {name: [best_pair(of_images), *PEERS] for name, of_images in runs.items()}
+    draw(folder / "figure_2", f"Figure 2: INDIAN and its peers; {band}", runs, peers)
+    draw(folder / "figure_3", f"Figure 3: (α, β); {band}", runs, [settings_label(*pair) for pair in PAIRS])
+    decays = [settings_label(*DEFAULT_PAIR, exponent) for exponent in EXPONENTS]
+    draw(folder / "figure_4", f"Figure 4: γ₀ (k + 1)^(−q); {band}", runs, [*decays, "Adam"])
+
+
+def best_pair(runs: FinalRuns) -> str:
     """INDIAN with (0.1, 0.1) or (0.5, 0.1), whichever ends with the smaller training loss, as the paper chooses."""
-    return min((settings_label(*pair) for pair in PAIRS[:2]), key=lambda label: end(found, label, "training_loss"))
+    return min((settings_label(*pair) for pair in PAIRS[:2]), key=lambda label: end(runs, label, "training_loss"))
 
 
-def claims(found: Mapping[str, Comparison]) -> list[Claim]:
+def claims(runs: Mapping[str, FinalRuns]) -> list[Claim]:
     """The paper's statements about its figures, and whether they hold."""
     made = []
-    for name, images in found.items():
+    for name, images in runs.items():
 
-        def loss(label: str, images: Comparison = images) -> float:
+        def loss(label: str, images: FinalRuns = images) -> float:
             return end(images, label, "training_loss")
 
-        def accuracy(label: str, images: Comparison = images) -> float:
+        def accuracy(label: str, images: FinalRuns = images) -> float:
             return 100 * end(images, label, "test_accuracy")
 
         ours = best_pair(images)

@@ -9,27 +9,30 @@ digits. The paper does not say which three pairs it shows. Run with::
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from experiments.lib import comparison
 from experiments.lib.command_line import parser
-from experiments.lib.comparison import Comparison
+from experiments.lib.comparison import final_runs
 from experiments.papers.image_classification import (
     PEERS,
     Claim,
+    FinalRuns,
     at_scale,
     compare,
     draw,
     end,
     indian,
     report,
+    saved,
     settings_label,
     shown,
 )
 from experiments.papers.network_in_network import SCALES as FIGURE_SCALES
 from experiments.papers.network_in_network import available
 
-__all__ = ["main"]
+__all__ = ["main", "redraw"]
 
 PAIRS: Final = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.5))
 LABELS: Final = (*(settings_label(*pair) for pair in PAIRS), "SGD", "AdaGrad", "Adam")
@@ -52,19 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with comparison.explained():
         (images,) = available(wanted, options.data) or ["cifar10"]
         protocol = at_scale(scale, images, entered, options.data, options.seeds, options.framework)
-        name, seeds = protocol.data["name"], protocol.seeds
+        name = protocol.data["name"]
         protocols = {name: protocol}
         found = compare(protocols, options.data, folder, options.workers)
-    title = f"Network in Network on {name}: mean of {seeds} seeds, band from best to worst"
-    draw(folder / "network_in_network_workshop.png", title, found, LABELS)
-    text = report(folder, protocols, found, claims(name, found[name]))
+    text = report(folder, protocols, found, claims(name, final_runs(found[name])))
+    redraw(folder)
     print(f"{text}\n\nWritten to {folder}")
 
 
-def claims(name: str, found: Comparison) -> list[Claim]:
+def redraw(folder: Path) -> None:
+    """Draw the figure from the files in the folder."""
+    runs, band = saved(folder)
+    draw(folder / "network_in_network_workshop", f"Network in Network on {next(iter(runs))}: {band}", runs, LABELS)
+
+
+def claims(name: str, runs: FinalRuns) -> list[Claim]:
     """What the paper says of its figure."""
-    loss = {label: end(found, label, "training_loss") for label in LABELS}
-    accuracy = {label: 100 * end(found, label, "test_accuracy") for label in LABELS}
+    loss = {label: end(runs, label, "training_loss") for label in LABELS}
+    accuracy = {label: 100 * end(runs, label, "test_accuracy") for label in LABELS}
     ours, peers = LABELS[: len(PAIRS)], LABELS[len(PAIRS) :]
     best = min(ours, key=lambda label: loss[label])
     return [

@@ -15,17 +15,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lib import budgeted_training, curves, data
 from experiments.lib.budgeted_training import TRUST_REGIONS
 from experiments.lib.command_line import parser
 from experiments.lib.comparison import explained
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import code_version, execute, versions
+from experiments.lib.styles import OPTIMIZERS
 from experiments.lib.tuning import final, grid_trials
 
-__all__ = ["FIRST_ORDER", "PAPER_CONSTANTS", "Task", "main", "tasks"]
+__all__ = ["FIRST_ORDER", "PAPER_CONSTANTS", "Task", "main", "redraw", "tasks"]
 
 FIRST_ORDER: Final = ("SGD", "AdaGrad", "RMSProp", "Adam")
 
@@ -57,16 +58,6 @@ AXES: Final = {
     "propagated": "propagated examples",
     "epochs": "epochs",
     "cpu_seconds": "CPU seconds",
-}
-
-STYLES: Final = {
-    "TR uniform": ("C0", "-"),
-    "TR AdaGrad": ("C1", "-"),
-    "TR RMSProp": ("C2", "-"),
-    "SGD": ("C3", "--"),
-    "AdaGrad": ("C4", "--"),
-    "RMSProp": ("C5", "--"),
-    "Adam": ("C6", "--"),
 }
 
 SEARCH_SEED: Final = 0
@@ -256,45 +247,76 @@ def _curve(
     shown = curves.band(runs, axis, quantity)
     # The start is at 0, which a logarithmic axis has no place for.
     kept = (shown.x > 0) & np.isfinite(shown.mean)
-    color, line = STYLES[method]
-    axes.plot(shown.x[kept], shown.mean[kept], line, color=color, label=method, linewidth=1.4)
-    axes.fill_between(shown.x[kept], shown.lowest[kept], shown.highest[kept], color=color, alpha=0.15, linewidth=0)
+    style, line = OPTIMIZERS[method], "-" if method in TRUST_REGIONS else "--"
+    axes.plot(
+        *(shown.x[kept], shown.mean[kept], line),
+        color=style.colour,
+        label=method,
+        linewidth=1.4,
+        marker=style.marker,
+        markersize=4,
+        markevery=max(1, int(kept.sum()) // 5),
+    )
+    between = (shown.x[kept], shown.lowest[kept], shown.highest[kept])
+    axes.fill_between(*between, color=style.colour, alpha=0.15, linewidth=0)
 
 
-def draw_methods(path: Path, tasks: Sequence[Task], findings: Sequence[Findings], axis: str) -> None:
+_DRAWN: Final = (*AXES, "training_loss")
+
+Drawn = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+"""Runs by the title of the task and by method."""
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figures from the file of the curves in the folder."""
+    found: dict[str, dict[str, dict[str, dict[str, dict[str, list[float]]]]]] = {}
+    for row in curves.read_csv(folder / "curves.csv"):
+        of_method = found.setdefault(row["stage"], {}).setdefault(row["task"], {}).setdefault(row["method"], {})
+        run = of_method.setdefault(row["seed"], {quantity: [] for quantity in _DRAWN})
+        for quantity, values in run.items():
+            values.append(float(row[quantity]))
+    finals, paper = (
+        {
+            task: {method: list(runs.values()) for method, runs in of_task.items()}
+            for task, of_task in found[stage].items()
+        }
+        for stage in ("final", "paper's constants")
+    )
+    draw_ellipsoids(folder / "ellipsoids", finals)
+    draw_ellipsoids(folder / "ellipsoids_paper_constants", paper)
+    for axis in AXES:
+        draw_methods(folder / f"by_{axis}", finals, axis)
+
+
+def draw_methods(path: Path, drawn: Drawn, axis: str) -> None:
     """Training loss of all methods along one axis, a panel for each task."""
     columns = len(SCALES["standard"]["networks"])
-    rows = len(tasks) // columns
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(4.6 * columns, 3.6 * rows), squeeze=False, layout="constrained"
-    )
-    for panel, task, found in zip(panels.flat, tasks, findings, strict=True):
-        for method, runs in found.runs.items():
-            _curve(panel, method, runs, axis)
-        _finish(panel, AXES[axis], task.title)
-    panels.flat[0].legend(fontsize=8)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    rows = len(drawn) // columns
+    with drawing(path, rows=rows, columns=columns, height=0.8 + 2.6 * rows) as (figure, panels):
+        for panel, (task, found) in zip(panels.flat, drawn.items(), strict=True):
+            for method, runs in found.items():
+                _curve(panel, method, runs, axis)
+            _finish(panel, AXES[axis], task)
+        for panel in panels[:, 0]:
+            panel.set_ylabel("training loss")
+        legend_below(figure, panels.flat)
 
 
-def draw_ellipsoids(path: Path, tasks: Sequence[Task], runs: Sequence[Mapping[str, Any]]) -> None:
+def draw_ellipsoids(path: Path, drawn: Drawn) -> None:
     """Training loss of the trust regions, a row for each task and a column for each axis."""
     axes = ("backpropagations", "epochs", "cpu_seconds")
-    figure, panels = plt.subplots(
-        len(tasks), len(axes), figsize=(4.4 * len(axes), 2.9 * len(tasks)), squeeze=False, layout="constrained"
-    )
-    for row, task, found in zip(panels, tasks, runs, strict=True):
-        for panel, axis in zip(row, axes, strict=True):
-            for method in TRUST_REGIONS:
-                _curve(panel, method, found[method], axis)
-            _finish(panel, AXES[axis], task.title)
-    panels.flat[0].legend(fontsize=8)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=len(drawn), columns=len(axes), height=0.8 + 2.5 * len(drawn)) as (figure, panels):
+        for row, (task, found) in zip(panels, drawn.items(), strict=True):
+            for panel, axis in zip(row, axes, strict=True):
+                for method in TRUST_REGIONS:
+                    _curve(panel, method, found[method], axis)
+                _finish(panel, AXES[axis], task)
+            row[0].set_ylabel("training loss")
+        legend_below(figure, panels.flat)
 
 
 def _finish(panel: Any, label: str, title: str) -> None:
-    panel.set(xscale="log", yscale="log", xlabel=label, ylabel="training loss", title=title)
+    panel.set(xscale="log", yscale="log", xlabel=label, title=title)
     panel.grid(alpha=0.25)
 
 
@@ -395,6 +417,17 @@ def _rows(tasks: Sequence[Task], findings: Sequence[Findings]) -> Iterator[dict[
                     yield _row(task, name, stage, given, seed, result)
 
 
+def _points(tasks: Sequence[Task], findings: Sequence[Findings]) -> Iterator[dict[str, Any]]:
+    """The points of the curves, for `redraw`."""
+    for task, found in zip(tasks, findings, strict=True):
+        for stage, runs in (("final", found.runs), ("paper's constants", found.paper)):
+            for name, results in runs.items():
+                for seed, result in enumerate(results, start=SEARCH_SEED + 1):
+                    for values in zip(*(result[quantity] for quantity in _DRAWN), strict=True):
+                        run = {"task": task.title, "method": name, "stage": stage, "seed": seed}
+                        yield run | {key: float(f"{value:.5g}") for key, value in zip(_DRAWN, values, strict=True)}
+
+
 def _row(
     task: Task, name: str, stage: str, hyperparameters: Mapping[str, float], seed: int, result: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -418,6 +451,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.only:
         return
     curves.write_csv(folder / "runs.csv", list(_rows(chosen, findings)))
+    curves.write_csv(folder / "curves.csv", list(_points(chosen, findings)))
     configuration = {
         "scale": scale,
         "tasks": [task._asdict() for task in chosen],
@@ -432,10 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "threads": 1,
     }
     curves.write_json(folder / "configuration.json", configuration)
-    draw_ellipsoids(folder / "ellipsoids.png", chosen, [found.runs for found in findings])
-    draw_ellipsoids(folder / "ellipsoids_paper_constants.png", chosen, [found.paper for found in findings])
-    for axis in AXES:
-        draw_methods(folder / f"by_{axis}.png", chosen, findings, axis)
+    redraw(folder)
     tables = {
         "ellipsoids.md": ellipsoids_table(chosen, findings),
         "orders.md": orders_table(chosen, findings),

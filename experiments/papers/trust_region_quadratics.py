@@ -13,13 +13,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lib.command_line import parser
 from experiments.lib.curves import markdown_table, write_csv, write_json
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import configuration
+from experiments.lib.styles import OPTIMIZERS
 from indian_core import norms
 from indian_core.norms.adagrad import adagrad
 from indian_core.trust_region import DEFAULTS, Settings, check
@@ -200,36 +201,42 @@ def _start(name: str) -> Matrix:
 
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
-_COLORS: Final = {"ball": "C0", "diagonal": "C1", "full": "C2"}
+_COLORS: Final = {"ball": OPTIMIZERS["SGD"].colour, "diagonal": OPTIMIZERS["AdaGrad"].colour, "full": "C2"}
 _LINES: Final = {"fixed step": "--", "first order": "-", "second order": ":"}
 
 
 def _draw_paths(path: Any, found: dict[str, dict[str, tuple[float, Run]]]) -> None:
     """Paths of fixed steps with every other trust region over the level sets, and the losses below."""
     names = [name for name, method in METHODS.items() if method.rule == "fixed step"]
-    figure, axes = plt.subplots(2, len(PROBLEMS), figsize=(13, 8), layout="constrained")
-    for (upper, lower), (problem, runs) in zip(axes.T, found.items(), strict=True):
-        hessian = PROBLEMS[problem]
-        reach = 6.5
-        x, y = np.meshgrid(np.linspace(-reach, reach, 300), np.linspace(-reach, reach, 300))
-        loss = (hessian[0, 0] * x * x + 2 * hessian[0, 1] * x * y + hessian[1, 1] * y * y) / 2
-        upper.contour(x, y, loss, levels=np.geomspace(0.05, loss.max(), 14), colors="0.85", linewidths=0.7)
-        for name in names:
-            _, run = runs[name]
-            color = _COLORS[METHODS[name].ellipsoid]
-            upper.plot(*run.points.T, ".-", color=color, linewidth=1, markersize=4, label=name)
-            for step in range(0, 6, 2):
-                if step < len(run.radii):
-                    upper.plot(*_border(run, step), "--", color=color, linewidth=0.7)
-            lower.semilogy(np.maximum(run.losses, 1e-30), color=color, label=f"{name}: {_shown(steps_to(run))} steps")
-        upper.plot(0, 0, "k*")
-        upper.set(aspect="equal", xlim=(-reach, 2.5), ylim=(-5.5, 3.5), title=problem, xlabel="θ₁", ylabel="θ₂")
-        lower.axhline(TARGET * next(iter(runs.values()))[1].losses[0], color="black", linewidth=0.7, linestyle=":")
-        lower.set(xlim=(0, 60), ylim=(1e-10, None), xlabel="step", ylabel="loss")
-        lower.legend(fontsize=8)
-    axes[0, 0].legend(fontsize=8, loc="lower left")
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=2, columns=len(PROBLEMS), height=6.2) as (figure, axes):
+        for (upper, lower), (problem, runs) in zip(axes.T, found.items(), strict=True):
+            _draw_levels(upper, PROBLEMS[problem])
+            for name in names:
+                _, run = runs[name]
+                color = _COLORS[METHODS[name].ellipsoid]
+                upper.plot(*run.points.T, ".-", color=color, linewidth=1, markersize=4, label=name)
+                for step in range(0, 6, 2):
+                    if step < len(run.radii):
+                        upper.plot(*_border(run, step), "--", color=color, linewidth=0.7)
+                lower.semilogy(np.maximum(run.losses, 1e-30), color=color)
+            upper.set(title=problem, xlabel="θ₁", ylabel="θ₂")
+            lower.axhline(TARGET * next(iter(runs.values()))[1].losses[0], color="black", linewidth=0.7, linestyle=":")
+            lower.set(xlim=(0, 60), ylim=(1e-10, None), xlabel="step", ylabel="loss")
+            lower.set_title("steps: " + ", ".join(_shown(steps_to(runs[name][1])) for name in names))
+        legend_below(figure, axes[0])
+
+
+_REACH: Final = 6.5
+
+
+def _draw_levels(panel: Any, hessian: Matrix) -> None:
+    """Of ½ θᵀHθ, and the minimum."""
+    x, y = np.meshgrid(np.linspace(-_REACH, 2.5, 150), np.linspace(-5.5, 3.5, 150))
+    loss = (hessian[0, 0] * x * x + 2 * hessian[0, 1] * x * y + hessian[1, 1] * y * y) / 2
+    largest = np.abs(hessian).sum() * _REACH**2 / 2
+    panel.contour(x, y, loss, levels=np.geomspace(0.05, largest, 14), colors="0.85", linewidths=0.7)
+    panel.plot(0, 0, "k*")
+    panel.set(aspect="equal", xlim=(-_REACH, 2.5), ylim=(-5.5, 3.5))
 
 
 def _border(run: Run, step: int) -> Matrix:
@@ -240,17 +247,18 @@ def _border(run: Run, step: int) -> Matrix:
 
 def _draw_twins(path: Any, found: dict[str, dict[str, tuple[float, Run]]]) -> None:
     """Losses of fixed steps and of their twins, a row for each ellipsoid."""
-    figure, axes = plt.subplots(len(_COLORS), len(PROBLEMS), figsize=(13, 9), layout="constrained", sharex=True)
-    for row, shape in zip(axes, _COLORS, strict=True):
-        for panel, (problem, runs) in zip(row, found.items(), strict=True):
-            for name, method in METHODS.items():
-                if method.ellipsoid == shape:
-                    losses = np.maximum(runs[name][1].losses, 1e-30)
-                    panel.semilogy(losses, _LINES[method.rule], color=_COLORS[shape], label=name)
-            panel.set(xlim=(0, 60), ylim=(1e-10, 1e3), xlabel="step", ylabel="loss", title=problem)
-            panel.legend(fontsize=8)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=len(_COLORS), columns=len(PROBLEMS), height=8, sharex=True, sharey=True) as (figure, axes):
+        for row, shape in zip(axes, _COLORS, strict=True):
+            for panel, (problem, runs) in zip(row, found.items(), strict=True):
+                for name, method in METHODS.items():
+                    if method.ellipsoid == shape:
+                        losses = np.maximum(runs[name][1].losses, 1e-30)
+                        panel.semilogy(losses, _LINES[method.rule], color=_COLORS[shape], label=name)
+                panel.set(xlim=(0, 60), ylim=(1e-10, 1e3), title=problem)
+            row[0].set_ylabel("loss")
+        for panel in axes[-1]:
+            panel.set_xlabel("step")
+        legend_below(figure, axes[:, 0])
 
 
 def _shown(steps: float) -> str:
@@ -270,8 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     table = markdown_table([f"steps to {TARGET:g} of the first loss (step size or first radius)", *PROBLEMS], rows)
     options.output.mkdir(parents=True, exist_ok=True)
-    _draw_paths(options.output / "paths.png", found)
-    _draw_twins(options.output / "twins.png", found)
+    _draw_paths(options.output / "paths", found)
+    _draw_twins(options.output / "twins", found)
     (options.output / "table.md").write_text(table + "\n", encoding="utf-8")
     write_csv(
         options.output / "losses.csv",

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lib.command_line import parser
 from experiments.lib.curves import write_csv, write_json
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import configuration
+from experiments.lib.styles import OPTIMIZERS
 from indian_core import norms
 
 CURVATURES: Final = np.diag([1.0, 30.0])
@@ -25,8 +26,13 @@ DECAY: Final = 0.8
 EPSILON: Final = 1e-8
 RADIUS: Final = 1.1
 ANGLES: Final = {"along the axes": 0.0, "across the axes": np.pi / 5}
-STYLES: Final = {None: ("Euclidean", "C0", 5.0), "adagrad": ("AdaGrad", "C1", 3.0), "rmsprop": ("RMSProp", "C2", 1.2)}
-"""Of each norm: its name, its color, and a line width with which it shows under those that are drawn after it."""
+STYLES: Final = {
+    None: ("Euclidean", OPTIMIZERS["SGD"].colour, 5.0),
+    "adagrad": ("AdaGrad", OPTIMIZERS["AdaGrad"].colour, 3.0),
+    "rmsprop": ("RMSProp", OPTIMIZERS["RMSProp"].colour, 1.5),
+}
+"""Of each norm: its name, the color of the optimizer that has it, and a line width with which it shows under those that
+are drawn after it."""
 
 
 class Step(NamedTuple):
@@ -89,22 +95,22 @@ def _draw(axes: Any, angle: float) -> dict[str | None, Step]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture, print the table, and write the steps and the configuration."""
     options = parser("norm_ellipsoids", __doc__, []).parse_args(arguments)
-    figure, panels = plt.subplots(1, len(ANGLES), figsize=(10, 5.4), layout="constrained")
+    folder: Path = options.output
+    folder.mkdir(parents=True, exist_ok=True)
     lines = ["| valley | " + " | ".join(label for label, *_ in STYLES.values()) + " |", "|---" * 4 + "|"]
     found: list[dict[str, Any]] = []
-    for axes, (title, angle) in zip(panels, ANGLES.items(), strict=True):
-        steps = _draw(axes, angle)
-        axes.set(title=f"valley {title}", xlabel="θ₁", ylabel="θ₂")
+    with drawing(folder / "norm_ellipsoids", columns=len(ANGLES), height=4.7) as (figure, panels):
+        drawn = {title: _draw(axes, angle) for axes, (title, angle) in zip(panels.flat, ANGLES.items(), strict=True)}
+        for axes, title in zip(panels.flat, ANGLES, strict=True):
+            axes.set(title=f"valley {title}", xlabel="θ₁", ylabel="θ₂")
+        legend_below(figure, panels.flat)
+    for title, steps in drawn.items():
         lines.append(f"| {title} | " + " | ".join(f"{steps[name].miss:.0f}°" for name in STYLES) + " |")
         for name, step in steps.items():
             (first, second), (along, across) = step.diagonal.tolist(), step.step.tolist()
             ellipsoid = {"diagonal_1": first, "diagonal_2": second, "step_1": along, "step_2": across}
             found.append({"valley": title, "norm": STYLES[name][0], **ellipsoid, "miss_in_degrees": step.miss})
-    panels[0].legend(loc="lower left", fontsize=9)
     table = "\n".join(lines)
-    folder: Path = options.output
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "norm_ellipsoids.png", dpi=130)
     (folder / "table.md").write_text(table + "\n", encoding="utf-8")
     write_csv(folder / "steps.csv", found)
     settings = {

@@ -14,20 +14,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
 from experiments.lib.command_line import parser, whole_number
 from experiments.lib.curves import write_csv, write_json
-from experiments.lib.runs import configuration
-from indian_jax import indian
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
+from experiments.lib.figures import drawing
 from experiments.lib.jax_releases import enable_x64, optax_tree
+from experiments.lib.runs import configuration
+from experiments.lib.styles import OPTIMIZERS
+from indian_jax import indian
 
 __all__ = ["main"]
 
@@ -109,16 +106,14 @@ def standard_errors(params: Params, times: jax.Array, measured: jax.Array) -> Pa
 
 
 def draw(path: Path, times: np.ndarray, measured: np.ndarray, params: Params) -> None:
-    """Draw the measurements, the truth, the first guess and the fit, and write it as PNG."""
-    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    axes.plot(times, measured, ".", color="0.7", markersize=4, label="measured")
-    axes.plot(times, oscillation(GUESS, times), ":", color="C7", label="first guess")
-    axes.plot(times, oscillation(TRUE, times), color="C0", linewidth=3, alpha=0.5, label="true")
-    axes.plot(times, oscillation(params, times), "--", color="C3", label="recovered")
-    axes.set(xlabel="time t", ylabel="x(t)", title="A damped oscillator, fitted by INDIAN")
-    axes.legend(fontsize=9)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    """Draw the measurements, the truth, the first guess and the fit, and write it as PNG and SVG."""
+    with drawing(path, "A damped oscillator, fitted by INDIAN", height=4.2) as (_, ((axes,),)):
+        axes.plot(times, measured, ".", color="0.6", markersize=4, label="measured")
+        axes.plot(times, oscillation(GUESS, times), ":", color="black", label="first guess")
+        axes.plot(times, oscillation(TRUE, times), color="black", linewidth=5, alpha=0.2, label="true")
+        axes.plot(times, oscillation(params, times), "--", color=OPTIMIZERS["INDIAN"].colour, label="recovered")
+        axes.set(xlabel="time t", ylabel="x(t)")
+        axes.legend(loc="upper right")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -141,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{name:9}  {GUESS[name]:11.4f}  {true:6.4f}  {recovered}")
     folder: Path = options.output
     folder.mkdir(parents=True, exist_ok=True)
-    draw(folder / "oscillator.png", times, measured, found.params)
+    draw(folder / "oscillator", times, measured, found.params)
     write_csv(
         folder / "parameters.csv",
         [

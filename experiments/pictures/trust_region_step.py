@@ -8,12 +8,12 @@ down, where conjugate gradients and Lanczos part. The table has the decrease of 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.lib.command_line import parser
 from experiments.lib.curves import markdown_table, write_csv, write_json
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import configuration
 from experiments.pictures.norm_ellipsoids import descent
 from indian_core import norms
@@ -91,17 +91,19 @@ def _draw(axes: Any, panel: Panel) -> None:
         axes.plot(*(panel.point + way).T, "o-", color=color, markersize=4, label=label)
     xlim, ylim = panel.point[0] + grid[[0, -1]], panel.point[1] + grid[[0, -1]]
     axes.set(aspect="equal", title=panel.title, xlim=xlim, ylim=ylim, xlabel="θ₁", ylabel="θ₂")
-    axes.legend(fontsize=8, loc="lower left")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture, print the table, and write the steps and the configuration."""
     options = parser("trust_region_step", __doc__, []).parse_args(arguments)
     shown = panels()
-    figure, axes = plt.subplots(1, len(shown), figsize=(13, 4.6), layout="constrained")
+    options.output.mkdir(parents=True, exist_ok=True)
+    with drawing(options.output / "step", columns=len(shown), height=3.4) as (figure, axes):
+        for panel, part in zip(shown, axes.flat, strict=True):
+            _draw(part, panel)
+        legend_below(figure, axes.flat)
     rows, steps = [], []
-    for panel, part in zip(shown, axes, strict=True):
-        _draw(part, panel)
+    for panel in shown:
         for method in panel.methods:
             found = panel.step(method, ITERATIONS)
             ended = found.termination.name.lower().replace("_", " ")
@@ -115,9 +117,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 }
             )
     table = markdown_table(["model and region", "method", "decrease of the model", "ended", "products"], rows)
-    options.output.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.output / "step.png", dpi=100)
-    plt.close(figure)
     (options.output / "table.md").write_text(table + "\n", encoding="utf-8")
     write_csv(options.output / "steps.csv", steps)
     settings = {

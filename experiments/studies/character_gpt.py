@@ -9,6 +9,7 @@ more, with the same draws. Run with::
     python -m experiments character_gpt --data DIR
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from experiments.lib.comparison import Contestant, Goal, Protocol
 from experiments.lib.curves import Panel, draw
 from experiments.lib.tuning import in_adam_terms, random_trials
 
-__all__ = ["main", "protocol"]
+__all__ = ["main", "protocol", "redraw"]
 
 OPTIMIZERS: Final = ("AdamW", "NAdam", "SGD-Nesterov", "INNAprop", "INDIAN")
 ADAMS_MEMORY: Final = "INNAprop, Adam's memory"
@@ -105,13 +106,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = comparison.compare(chosen, options.data, folder, options.workers)
     text = comparison.table(found, GOAL, accuracy=False, sort_by="validation_loss")
     comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))
+    redraw(folder)
+    print(f"{text}\n\nWritten to {folder}")
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figure from the files in the folder."""
+    runs = comparison.saved_runs(folder)
+    configuration = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
     loss = "validation loss"
-    line = (GOAL.value(found), "AdamW at its end")
+    line = (GOAL.value(runs), "AdamW at its end")
     panels = [
         Panel("step", "validation_loss", "step", loss, line=line, skip=1),
         Panel("cpu_seconds", "validation_loss", "CPU seconds of one thread", loss, line=line, skip=1),
     ]
-    runs = {label: entry.runs for label, entry in found.items()}
-    title = f"Character-level GPT on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"
-    draw(folder / "character_gpt.png", title, [panels], [[runs, runs]])
-    print(f"{text}\n\nWritten to {folder}")
+    name, seeds = configuration["data"]["name"], configuration["seeds"]
+    title = f"Character-level GPT on {name}: mean of {seeds} seeds, band from best to worst"
+    draw(folder / "character_gpt", title, [panels], [[runs, runs]])

@@ -7,6 +7,7 @@ at the quick scale, and where CIFAR-10 cannot be downloaded. Run with::
     python -m experiments cifar_convnet --data DIR
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from experiments.lib.comparison import Contestant, Goal, Protocol
 from experiments.lib.curves import Panel, draw
 from experiments.lib.tuning import random_trials
 
-__all__ = ["main", "protocol"]
+__all__ = ["main", "protocol", "redraw"]
 
 OPTIMIZERS: Final = ("AdamW", "SGD-Nesterov", "INNAprop", "INDIAN", "INDIAN, AdaGrad norm")
 SCHEDULE: Final = {"kind": "cosine", "warmup": 0.1}
@@ -86,12 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = comparison.compare(chosen, options.data, folder, options.workers)
     text = comparison.table(found, GOAL, accuracy=True, sort_by="validation_loss")
     comparison.save(folder, chosen.configuration(), text, comparison.run_rows(found), comparison.curve_rows(found))
+    redraw(folder)
+    print(f"{text}\n\nWritten to {folder}")
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figure from the files in the folder."""
+    runs = comparison.saved_runs(folder)
+    configuration = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
     panels = [
         Panel("step", "training_loss", "step", "training loss", log=True, skip=1),
         Panel("step", "validation_loss", "step", "validation loss", skip=1),
         Panel("step", "test_accuracy", "step", "test accuracy", skip=1),
     ]
-    runs = {label: entry.runs for label, entry in found.items()}
-    title = f"Convolutional network on {chosen.data['name']}: mean of {chosen.seeds} seeds, band from best to worst"
-    draw(folder / "cifar_convnet.png", title, [panels], [[runs] * 3])
-    print(f"{text}\n\nWritten to {folder}")
+    name, seeds = configuration["data"]["name"], configuration["seeds"]
+    title = f"Convolutional network on {name}: mean of {seeds} seeds, band from best to worst"
+    draw(folder / "cifar_convnet", title, [panels], [[runs] * 3])

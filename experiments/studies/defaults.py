@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 import torch
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -27,7 +27,8 @@ from torch.optim import SGD, Adam, Optimizer
 
 from experiments.lib import comparison, data
 from experiments.lib.command_line import parser
-from experiments.lib.curves import write_csv, write_json
+from experiments.lib.curves import read_csv, write_csv, write_json
+from experiments.lib.figures import drawing
 from experiments.lib.networks.architectures import (
     convnet,
     network_in_network,
@@ -38,12 +39,10 @@ from experiments.lib.networks.architectures import (
 from experiments.lib.networks.layers import Network
 from experiments.lib.networks.torch_network import TorchNetwork, torch_initial_weights
 from experiments.lib.runs import Job, execute, versions
+from experiments.lib.styles import styles
 from indian_torch import INDIAN
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-__all__ = ["BUDGETS", "MAKERS", "NOISE", "Runs", "Settings", "Task", "further_tasks", "main", "tasks"]
+__all__ = ["BUDGETS", "MAKERS", "NOISE", "Runs", "Settings", "Task", "further_tasks", "main", "redraw", "tasks"]
 
 BATCH_SIZE = 32
 CONFIRMED = 2  # best trials of an optimizer and task that run again on fresh seeds
@@ -90,6 +89,7 @@ class Seeds(NamedTuple):
     report: tuple[int, ...]
 
 
+_SEEDS_OF_DIGITS = Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14))
 _SEEDS_OF_FILES = Seeds((0,), (1, 2), (10, 11, 12))
 
 
@@ -206,8 +206,7 @@ def tasks(source: Path | None, digits_epochs: int) -> tuple[list[Task], list[Tas
         source: The folder with the images; without it there are the digits alone.
         digits_epochs: The length of a run on the digits.
     """
-    seeds = Seeds((0, 1), (2, 3, 4), (10, 11, 12, 13, 14))
-    deciding = [Task("digits", "digits", _digits_network, _digits_split, digits_epochs, seeds)]
+    deciding = [Task("digits", "digits", _digits_network, _digits_split, digits_epochs, _SEEDS_OF_DIGITS)]
     if source is None:
         return deciding, []
     seeds = _SEEDS_OF_FILES
@@ -481,49 +480,77 @@ def _sensitivity_table(scores: NDArray[np.float64], budget: Budget) -> str:
     return "\n".join(lines)
 
 
+def redraw(folder: Path) -> None:
+    """Draw the figure from the file of all runs in the folder."""
+    rows = read_csv(folder / "runs.csv")
+    reported: dict[str, list[tuple[str, list[float]]]] = {}
+    for task in dict.fromkeys(row["task"] for row in rows if row["held"] == "test"):
+        accuracies: dict[str, dict[str, list[float]]] = {name: {} for name in PEERS}
+        for row in rows:
+            if (row["task"], row["held"]) == (task, "test"):
+                accuracies[row["optimizer"]].setdefault(row["settings"], []).append(float(row["accuracy"]))
+        # The default ran before the tuned settings. They are one where they are the same.
+        found = {name: list(by_settings.values()) for name, by_settings in accuracies.items()}
+        reported[task] = [(f"{name}, default", found[name][0]) for name in PEERS]
+        reported[task] += [(f"{name}, tuned", found[name][-1]) for name in PEERS]
+    first = next(row for row in rows if (row["held"], row["optimizer"]) == ("test", "INDIAN"))
+    chosen = json.loads(first["settings"])
+    grids = {task: _grid_scores(rows, task, chosen["alpha"]) for task in reported}
+    _figure(folder / "defaults", reported, {task: scores for task, scores in grids.items() if scores}, chosen)
+
+
+def _grid_scores(rows: Sequence[Mapping[str, str]], task: str, alpha: float) -> dict[tuple[float, float], float]:
+    """Validation accuracy by lr and β, on the grid at one α; empty for a task on which the grid was not searched."""
+    seeds = (_SEEDS_OF_DIGITS if task == "digits" else _SEEDS_OF_FILES).search
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if (row["task"], row["held"], row["optimizer"]) == (task, "validation", "INDIAN") and int(row["seed"]) in seeds:
+            found.setdefault(row["settings"], []).append(float(row["accuracy_last_epochs"]))
+    for budget in reversed(BUDGETS.values()):
+        if all(json.dumps(settings) in found for settings in budget.grid()):
+            return {(s["lr"], s["beta"]): fmean(found[json.dumps(s)]) for s in budget.plane(alpha)}
+    return {}
+
+
 def _figure(
     path: Path,
-    rows: Mapping[str, Sequence[tuple[str, str, Settings]]],
-    runs: Runs,
-    deciding: Sequence[Task],
-    tasks: Sequence[Task],
+    reported: Mapping[str, Sequence[tuple[str, Sequence[float]]]],
+    grids: Mapping[str, Mapping[tuple[float, float], float]],
     chosen: Settings,
 ) -> None:
-    budget = runs.budget
-    columns = max(len(tasks), len(deciding))
-    figure, axes = plt.subplots(2, columns, figsize=(4.2 * columns, 7.2), squeeze=False, layout="constrained")
-    for axis, task in zip(axes[0], tasks, strict=False):
-        for y, (name, _, settings) in enumerate(rows[task.name]):
-            accuracies = [run.accuracy for run in runs.get(task, "test", name, settings, task.seeds.report)]
-            colour = "C3" if name == "INDIAN" else "C0"
-            axis.plot(accuracies, [y] * len(accuracies), "o", color=colour, alpha=0.35, markersize=4)
-            axis.plot(fmean(accuracies), y, "|", color=colour, markersize=16, markeredgewidth=2.5)
-        axis.set_yticks(range(len(rows[task.name])), [f"{name}, {kind}" for name, kind, _ in rows[task.name]])
-        axis.invert_yaxis()
-        axis.set(title=task.name, xlabel="test accuracy, %")
-        axis.grid(axis="x", alpha=0.3)
-    for axis, task in zip(axes[1], deciding, strict=False):
-        scores = _sensitivity(runs, task, chosen["alpha"])
-        axis.imshow(scores, vmin=scores.max() - 10, vmax=scores.max(), cmap="viridis", aspect="auto")
-        for (i, j), score in np.ndenumerate(scores):
-            dark = score < scores.max() - 5
-            axis.text(j, i, f"{score:.1f}", ha="center", va="center", color="white" if dark else "black")
-        axis.set_xticks(range(len(budget.beta)), [f"{beta:g}" for beta in budget.beta])
-        axis.set_yticks(range(len(budget.lr)), [f"{lr:g}" for lr in budget.lr])
-        axis.add_patch(
-            plt.Rectangle(
-                (budget.beta.index(chosen["beta"]) - 0.5, budget.lr.index(chosen["lr"]) - 0.5),
-                *(1, 1),
-                fill=False,
-                edgecolor="C3",
-                linewidth=3,
-            )
-        )
-        axis.set(title=f"{task.name}: validation %, α = {chosen['alpha']:g}", xlabel="β", ylabel="learning rate")
-    for axis in (*axes[0, len(tasks) :], *axes[1, len(deciding) :]):
-        axis.axis("off")
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    """Test accuracy of every optimizer on each task, and what INDIAN's learning rate and β change."""
+    rows = len(reported) + len(grids)
+    with drawing(path, rows=rows, height=2.7 * rows) as (_, axes):
+        for axis, (task, found) in zip(axes.flat, reported.items(), strict=False):
+            # As `styles` knows it.
+            labels = [label.replace("SGD Nesterov", "SGD-Nesterov") for label, _ in found]
+            drawn_as = styles(labels)
+            for y, (label, (_, accuracies)) in enumerate(zip(labels, found, strict=True)):
+                style = drawn_as[label]
+                axis.plot(accuracies, [y] * len(accuracies), style.marker, color=style.colour, alpha=0.4, markersize=5)
+                axis.plot(fmean(accuracies), y, "|", color=style.colour, markersize=16, markeredgewidth=2.5)
+            axis.set_yticks(range(len(labels)), labels)
+            # Down, and with room for the marks of the first and the last row.
+            axis.set_ylim(len(labels) - 0.4, -0.6)
+            axis.set(title=task, xlabel="test accuracy, %")
+            axis.grid(axis="x", alpha=0.3)
+        for axis, (task, scores) in zip(axes.flat[len(reported) :], grids.items(), strict=True):
+            _draw_grid(axis, scores, chosen)
+            axis.set_title(f"{task}: validation accuracy, %, of INDIAN with α = {chosen['alpha']:g}")
+
+
+def _draw_grid(axis: Any, scores: Mapping[tuple[float, float], float], chosen: Settings) -> None:
+    rates, betas = (list(dict.fromkeys(place[i] for place in scores)) for i in (0, 1))
+    values = np.array(list(scores.values())).reshape(len(rates), len(betas))
+    axis.imshow(values, vmin=values.max() - 10, vmax=values.max(), cmap="viridis", aspect="auto")
+    for (i, j), score in np.ndenumerate(values):
+        dark = score < values.max() - 5
+        axis.text(j, i, f"{score:.1f}", ha="center", va="center", color="white" if dark else "black")
+    axis.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
+    axis.set_yticks(range(len(rates)), [f"{lr:g}" for lr in rates])
+    corner = (betas.index(chosen["beta"]) - 0.5, rates.index(chosen["lr"]) - 0.5)
+    axis.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="C3", linewidth=3))
+    axis.set(xlabel="β", ylabel="learning rate")
 
 
 def _configuration(budget: Budget, fingerprints: Mapping[str, str]) -> dict[str, object]:
@@ -580,5 +607,5 @@ def _run(source: Path | None, budget: Budget, folder: Path, workers: int | None)
     (folder / "table.md").write_text(report + "\n", encoding="utf-8")
     print(report)
     write_csv(folder / "runs.csv", runs.rows())
-    _figure(folder / "defaults.png", rows, runs, deciding, every, chosen)
+    redraw(folder)
     print(f"\nWritten to {folder}")

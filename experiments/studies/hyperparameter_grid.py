@@ -10,12 +10,10 @@ settings at once. No loop compiles more than once: its program, too, takes the s
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import optax
 from numpy.typing import NDArray
@@ -23,16 +21,14 @@ from numpy.typing import NDArray
 from benchmarks.side_by_side import machine, measure, table
 from experiments.lib import data
 from experiments.lib.command_line import parser, whole_number
-from experiments.lib.curves import write_csv, write_json
+from experiments.lib.curves import read_csv, write_csv, write_json
+from experiments.lib.figures import drawing
 from experiments.lib.networks.architectures import perceptron
 from experiments.lib.networks.jax_network import logits
 from experiments.lib.runs import configuration
 from indian_jax import indian
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-__all__ = ["main"]
+__all__ = ["main", "redraw"]
 
 LEARNING_RATES = (0.05, 0.1, 0.2, 0.5)
 ALPHAS = (0.1, 0.25, 0.5, 1.0)
@@ -214,23 +210,30 @@ def differences(outcome: Outcome, others: Iterable[Outcome]) -> str:
     )
 
 
-def draw(outcome: Outcome, path: Path, title: str) -> None:
-    """Draw the test accuracy over the grid, one panel for each α, and write it as PNG."""
-    accuracy: NDArray = 100 * outcome.test_accuracy.reshape(len(ALPHAS), len(LEARNING_RATES), len(BETAS))
-    figure, panels = plt.subplots(1, len(ALPHAS), figsize=(15, 4.2), sharey=True, layout="constrained")
-    for panel, alpha, values in zip(panels, ALPHAS, accuracy, strict=True):
-        image = panel.imshow(values, vmin=accuracy.max() - 10, vmax=accuracy.max(), cmap="viridis", aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            dark = value < accuracy.max() - 5
-            panel.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
-        panel.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
-        panel.set_yticks(range(len(LEARNING_RATES)), [f"{rate:g}" for rate in LEARNING_RATES])
-        panel.set(title=f"α = {alpha:g}", xlabel="β")
-    panels[0].set_ylabel("learning rate γ")
-    figure.colorbar(image, ax=panels, label="test accuracy, %", extend="min")
-    figure.suptitle(title, fontweight="bold")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+def redraw(folder: Path) -> None:
+    """Draw the test accuracy over the grid, one panel for each α, from the file in the folder."""
+    found = [row for row in read_csv(folder / "outcomes.csv") if row["way"] == next(iter(WAYS))]
+    accuracy: NDArray = np.array([100 * float(row["test_accuracy"]) for row in found])
+    accuracy = accuracy.reshape(len(ALPHAS), len(LEARNING_RATES), len(BETAS))
+    with drawing(
+        *(folder / "hyperparameter_grid", f"{len(found)} settings of INDIAN, trained in one program", 2, 2),
+        height=5.6,
+        sharex=True,
+        sharey=True,
+    ) as (figure, axes):
+        for panel, alpha, values in zip(axes.flat, ALPHAS, accuracy, strict=True):
+            image = panel.imshow(values, vmin=accuracy.max() - 10, vmax=accuracy.max(), cmap="viridis", aspect="auto")
+            for (row, column), value in np.ndenumerate(values):
+                dark = value < accuracy.max() - 5
+                panel.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
+            panel.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
+            panel.set_yticks(range(len(LEARNING_RATES)), [f"{rate:g}" for rate in LEARNING_RATES])
+            panel.set_title(f"α = {alpha:g}")
+        for panel in axes[-1]:
+            panel.set_xlabel("β")
+        for panel in axes[:, 0]:
+            panel.set_ylabel("learning rate γ")
+        figure.colorbar(image, ax=axes, label="test accuracy, %", extend="min")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -256,9 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(times)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "times.md").write_text(times, encoding="utf-8")
-    figure = options.output / "hyperparameter_grid.png"
-    draw(outcomes[0], figure, f"{title}, in one program: {median(seconds[first]):.1f} s")
     write_csv(options.output / "outcomes.csv", outcome_rows(settings, dict(zip(WAYS, outcomes, strict=True))))
+    redraw(options.output)
     timed = [
         {"way": name, "round": i, "seconds": value}
         for name, values in seconds.items()

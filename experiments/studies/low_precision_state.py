@@ -20,7 +20,7 @@ from benchmarks.side_by_side import Report, machine
 from experiments.lib import data
 from experiments.lib.command_line import parser
 from experiments.lib.comparison import explained
-from experiments.lib.curves import markdown_table, spread, write_csv, write_json
+from experiments.lib.curves import markdown_table, read_csv, spread, write_csv, write_json
 from experiments.lib.dots import draw_dots
 from experiments.lib.networks.architectures import perceptron
 from experiments.lib.networks.torch_network import TorchNetwork, torch_initial_weights
@@ -28,7 +28,7 @@ from experiments.lib.runs import Job, configuration, execute
 from indian_core import from_momentum_sgd
 from indian_torch import INDIAN, INNAprop
 
-__all__ = ["main"]
+__all__ = ["main", "redraw"]
 
 SGD_SETTINGS = ((0.01, 0.9), (0.001, 0.99), (0.0001, 0.999))
 """Learning rate and momentum of SGD. The weaker the friction, the smaller is a gradient beside the velocity."""
@@ -169,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report_states(folder, f"Training loss and test accuracy {spread_of}", rows)
     report_velocities(folder, f"Training loss {spread_of}", rows)
     write_csv(folder / "runs.csv", rows)
+    redraw(folder)
     protocol = {
         "scale": options.scale,
         "epochs": epochs,
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def report_states(folder: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the table of the first comparison, ``table.md``, and its figure."""
+    """Write the table of the first comparison, ``table.md``."""
     cells = [
         [
             setting.row,
@@ -198,22 +199,35 @@ def report_states(folder: Path, title: str, rows: Sequence[Mapping[str, Any]]) -
     ]
     header = ["network: method, state that differs", "training loss", "test accuracy"]
     _save_table(folder / "table.md", title, header, cells)
-    panels: dict[str, dict[str, list[float]]] = {}
-    for setting in states():
-        panel = panels.setdefault(f"network in {_name(setting.dtype)}", {})
-        panel[setting.row] = _ends(rows, setting, "training_loss")
-    draw_dots(folder / "low_precision_state.png", title, panels, "training loss", log=True)
 
 
 def report_velocities(folder: Path, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the table of the second comparison, ``velocities.md``, and its figure."""
+    """Write the table of the second comparison, ``velocities.md``."""
     panels: dict[str, dict[str, list[float]]] = {}
     for setting in velocities():
         panels.setdefault(setting.column, {})[setting.row] = _ends(rows, setting, "training_loss")
     labels = next(iter(panels.values()))
     cells = [[label, *(spread(panel[label], 4) for panel in panels.values())] for label in labels]
     _save_table(folder / "velocities.md", title, ["", *panels], cells)
-    draw_dots(folder / "velocities.png", title, panels, "training loss")
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figures from the file of all runs in the folder."""
+    rows = [row | {"training_loss": float(row["training_loss"])} for row in read_csv(folder / "runs.csv")]
+    seeds = len({row["seed"] for row in rows})
+    title = f"Training loss after {rows[0]['epochs']} epochs, {seeds} seeds and their mean"
+    panels: dict[str, dict[str, list[float]]] = {}
+    for setting in states():
+        dtype = _name(setting.dtype)
+        panel = panels.setdefault(f"network in {dtype}", {})
+        panel[setting.row.removeprefix(f"{dtype}: ")] = _ends(rows, setting, "training_loss")
+    draw_dots(folder / "low_precision_state", title, panels, "training loss", log=True)
+    panels = {}
+    for setting in velocities():
+        dtype, _, method = setting.row.partition(", ")
+        panel = panels.setdefault(setting.column, {})
+        panel[f"{method}; network in {dtype}"] = _ends(rows, setting, "training_loss")
+    draw_dots(folder / "velocities", title, panels, "training loss")
 
 
 def _ends(rows: Sequence[Mapping[str, Any]], setting: Setting, quantity: str) -> list[float]:

@@ -100,12 +100,12 @@ def test_claims_of_the_paper_are_judged_by_the_final_runs(holds):
     if not holds:
         runs[settings_label(0.5, 0.1)] = runs[settings_label(0.1, 0.1)] = _run(3.0, 2.5, accuracy=0.5)
         runs[settings_label(0.5, 0.1, 0.25)] = _run(3.0, 2.7)
-    found = {label: _entry(label, run) for label, run in runs.items()}
+    found = {label: [run] for label, run in runs.items()}
     assert [claim.held for claim in network_in_network.claims({"some": found})] == [holds] * 5
     if not holds:
         runs["SGD"] = _run(3.0, 0.01, accuracy=0.95)
-    found = {label: _entry(label, run) for label, run in runs.items()}
-    found[settings_label(0.5, 0.5)] = _entry("", good)
+    found = {label: [run] for label, run in runs.items()}
+    found[settings_label(0.5, 0.5)] = [good]
     assert [claim.held for claim in network_in_network_workshop.claims("some", found)] == [holds] * 2
 
 

@@ -308,7 +308,7 @@ def _run(folder: Path, *arguments: str) -> None:
     main(["--scale", "quick", *tasks, "--workers", "1", "--output", str(folder), *arguments])
 
 
-def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, capsys):
+def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, capsys, figures):
     _run(tmp_path, "--stage", "grid")
     assert not (tmp_path / "gpt" / "table.md").exists()
     _run(tmp_path)
@@ -324,9 +324,7 @@ def test_command_writes_tables_and_figures_and_computes_nothing_twice(tmp_path, 
     assert "<svg" in summary
     assert "GPT on characters, against AdamW" in summary
     assert "Residual network on images, against SGD" in summary
-    for name in ("gains", "ends", "curves"):
-        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert "<svg" in (folder / f"{name}.svg").read_text(encoding="utf-8")
+    assert {"gains.svg", "ends.svg", "curves.svg"} < figures(folder).keys()
     chosen = plans.plan("gpt", "quick")
     with (folder / "grid.csv").open(encoding="utf-8", newline="") as file:
         grid = list(csv.DictReader(file))

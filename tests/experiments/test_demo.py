@@ -17,8 +17,6 @@ from experiments.demo.tables import distance_table, result_table, write_csv
 from experiments.demo.task import Task
 from experiments.demo.training import Run
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 
 def _rows(path):
     with path.open(encoding="utf-8", newline="") as file:
@@ -38,12 +36,12 @@ def made_up_runs():
     return {optimizer: {name: run(i) for i, name in enumerate(FRAMEWORKS)} for optimizer in OPTIMIZERS}
 
 
-def test_demo_in_one_framework_writes_its_files_and_compares_with_nothing(run_python, tmp_path):
+def test_demo_in_one_framework_writes_its_files_and_compares_with_nothing(run_python, tmp_path, figures):
     result = run_python("-m", "experiments", "demo", "--framework", "jax", "--epochs", 1, "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "One framework was trained" in result.stdout
     assert "Keras" not in result.stdout
-    assert (tmp_path / "out" / "demo.png").read_bytes().startswith(_PNG_SIGNATURE)
+    assert "demo.svg" in figures(tmp_path / "out")
     assert _rows(tmp_path / "out" / "distances.csv") == []
     configuration = json.loads((tmp_path / "out" / "configuration.json").read_text(encoding="utf-8"))
     assert configuration["frameworks"] == ["jax"]
@@ -93,18 +91,18 @@ def test_csv_files_hold_every_point(made_up_runs, tmp_path):
 
 
 @pytest.mark.parametrize("frameworks", [["jax"], ["torch", "keras"], list(FRAMEWORKS)])
-def test_figure_can_be_drawn_for_any_number_of_frameworks(made_up_runs, frameworks, tmp_path):
+def test_figure_can_be_drawn_for_any_number_of_frameworks(made_up_runs, frameworks, tmp_path, figures):
     runs = {
         optimizer: {name: by_framework[name] for name in frameworks} for optimizer, by_framework in made_up_runs.items()
     }
-    draw(runs, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").read_bytes().startswith(_PNG_SIGNATURE)
+    draw(runs, tmp_path / "figure")
+    assert "figure.svg" in figures(tmp_path)
 
 
-def test_figure_of_identical_trajectories_can_be_drawn(made_up_runs, tmp_path):
+def test_figure_of_identical_trajectories_can_be_drawn(made_up_runs, tmp_path, figures):
     runs = {o: dict.fromkeys(("torch", "jax"), by_framework["torch"]) for o, by_framework in made_up_runs.items()}
-    draw(runs, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").read_bytes().startswith(_PNG_SIGNATURE)
+    draw(runs, tmp_path / "figure")
+    assert "figure.svg" in figures(tmp_path)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

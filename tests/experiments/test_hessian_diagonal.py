@@ -61,7 +61,7 @@ def test_rows_are_those_of_the_hessian():
     assert diagonal.row_shares(everything) == pytest.approx(diagonal.share(whole), rel=1e-4)
 
 
-def test_experiment_writes_its_results_and_resumes(tmp_path, capsys):
+def test_experiment_writes_its_results_and_resumes(tmp_path, capsys, figures):
     arguments = ["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)]
     diagonal.main(arguments)
     first = capsys.readouterr().out
@@ -69,8 +69,10 @@ def test_experiment_writes_its_results_and_resumes(tmp_path, capsys):
     diagonal.main(arguments)
     assert capsys.readouterr().out == first
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == stored
-    names = {"batch_sizes.png", "dimensions.png", "table.md", "shares.csv", "simulated.csv", "configuration.json"}
-    assert {path.name for path in tmp_path.iterdir()} == {*names, "runs"}
+    drawn = figures(tmp_path)
+    assert {"batch_sizes.svg", "dimensions.svg"} < drawn.keys()
+    names = {"table.md", "shares.csv", "simulated.csv", "configuration.json"}
+    assert {path.name for path in tmp_path.iterdir()} == drawn.keys() | {*names, "runs"}
     assert json.loads((tmp_path / "configuration.json").read_text())["seeds"] == 1
     header = (tmp_path / "table.md").read_text().splitlines()[2]
     assert header == markdown_table(header.strip("| ").split(" | "), []).splitlines()[0]

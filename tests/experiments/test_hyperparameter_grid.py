@@ -45,7 +45,7 @@ def test_grid_holds_every_combination_once():
         assert np.all(np.moveaxis(values.reshape(sizes), axis, 0).std(axis=(1, 2)) < 1e-6)
 
 
-def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys):
+def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys, figures):
     main(["--epochs", "1", "--rounds", "1", "--output", str(tmp_path / "out")])
     printed = capsys.readouterr().out
     assert "80 settings, 44 steps" in printed
@@ -53,7 +53,7 @@ def test_command_prints_its_tables_and_writes_the_figure(tmp_path, capsys):
         assert f"| {way} |" in printed
     assert "ratio to one program for all settings" in printed
     assert (tmp_path / "out" / "times.md").read_text(encoding="utf-8") in printed
-    assert (tmp_path / "out" / "hyperparameter_grid.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert "hyperparameter_grid.svg" in figures(tmp_path / "out")
     outcomes, times = (rows(tmp_path / "out" / f"{name}.csv") for name in ("outcomes", "times"))
     assert len({(row["way"], row["learning_rate"], row["alpha"], row["beta"]) for row in outcomes}) == 80 * len(WAYS)
     best = max(outcomes[:80], key=lambda row: (float(row["test_accuracy"]), -float(row["training_loss"])))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.papers.nonsmooth_valley.loss import START, gradient, loss
-from experiments.papers.nonsmooth_valley.report import SETTINGS, SPEEDS, statements
+from experiments.papers.nonsmooth_valley.report import SETTINGS, SPEEDS, redraw, statements
 from experiments.papers.nonsmooth_valley.runs import descend, job, sign_changes
 
 _FRAMEWORKS = ("torch", "keras", "jax")
@@ -90,9 +90,12 @@ def test_statements_that_fail_are_said_to_fail():
     assert said.count("Did not hold") == 4
 
 
-def test_command_writes_figure_tables_and_configuration(quick):
+def test_command_writes_figure_tables_and_configuration(quick, figures):
     printed, folder = quick
-    assert (folder / "figure_1.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    drawn = figures(folder)
+    assert "figure_1.svg" in drawn
+    redraw(folder)
+    assert figures(folder) == drawn
     assert (folder / "table.md").read_text(encoding="utf-8") in printed
     with (folder / "oscillations.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -31,7 +31,7 @@ def test_fit_and_standard_errors_are_those_of_scipy(data):
     np.testing.assert_allclose([errors[name] for name in oscillator.GUESS], np.sqrt(np.diag(covariance)), rtol=1e-4)
 
 
-def test_table_shows_the_truth_within_the_errors(run_python, tmp_path):
+def test_table_shows_the_truth_within_the_errors(run_python, tmp_path, figures):
     result = run_python("-m", "experiments", "oscillator", "--output", tmp_path)
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(tuple(oscillator.TRUE))]
@@ -39,7 +39,7 @@ def test_table_shows_the_truth_within_the_errors(run_python, tmp_path):
     with (tmp_path / "parameters.csv").open(encoding="utf-8", newline="") as file:
         written = [[name, *(f"{float(value):.4f}" for value in values)] for name, *values in list(csv.reader(file))[1:]]
     assert written == rows
-    assert (tmp_path / "oscillator.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert "oscillator.svg" in figures(tmp_path)
     configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
     assert (configuration["seed"], configuration["dtype"]) == (0, "float64")
     assert configuration["versions"]["jax"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import experiment_modules, experiment_summaries
+from experiments.__main__ import main as run_experiments
 
 _EXPERIMENTS = [
     *("character_gpt", "cifar_convnet", "network_in_network", "network_in_network_workshop", "defaults", "family_map"),
@@ -21,8 +22,6 @@ _IN_FILES_OF_THEIR_OWN = [
     *("trust_region_networks", "trust_region_quadratics", "trust_region_step"),
 ]
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 
 def test_every_experiment_is_run():
     tested = [*_EXPERIMENTS, *_PICTURES, *_IN_FILES_OF_THEIR_OWN]
@@ -33,13 +32,12 @@ def test_every_experiment_is_run():
 
 
 @pytest.mark.parametrize("name", _EXPERIMENTS)
-def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp_path, capsys):
+def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp_path, capsys, figures):
     arguments = ["--scale", "quick", "--workers", "1", "--output", str(tmp_path)]
     main = importlib.import_module(experiment_modules()[name]).main
     main(arguments)
     first = capsys.readouterr()
-    assert list(tmp_path.glob("*.png"))
-    assert all(path.read_bytes().startswith(_PNG_SIGNATURE) for path in tmp_path.glob("*.png"))
+    drawn = figures(tmp_path)
     with (tmp_path / "runs.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     stored = sorted((tmp_path / "runs").iterdir())
@@ -47,12 +45,17 @@ def test_experiment_writes_figure_tables_and_configuration_and_resumes(name, tmp
     configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))
     assert configuration["versions"]["numpy"]
     assert (tmp_path / "table.md").read_text(encoding="utf-8") in first.out
-    files = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and path.suffix != ".png"}
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and path.name not in drawn}
     times = [path.stat().st_mtime_ns for path in stored]
 
     main(arguments)
     assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").iterdir())] == times
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in files} == files
+    for path in tmp_path.iterdir():
+        if path.name in drawn:
+            path.unlink()
+    run_experiments(["redraw", name, str(tmp_path)])
+    assert figures(tmp_path) == drawn
 
 
 def test_states_and_velocities_in_16_and_32_bits_are_compared_in_two_tables(tmp_path):
@@ -78,11 +81,11 @@ def _table_rows(path):
     ]
 
 
-def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys):
+def test_picture_of_the_norms_and_its_table_are_written(tmp_path, capsys, figures):
     from experiments.pictures.norm_ellipsoids import main
 
     main(["--output", str(tmp_path)])
-    assert (tmp_path / "norm_ellipsoids.png").read_bytes().startswith(_PNG_SIGNATURE)
+    assert "norm_ellipsoids.svg" in figures(tmp_path)
     with (tmp_path / "steps.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 6
     configuration = json.loads((tmp_path / "configuration.json").read_text(encoding="utf-8"))

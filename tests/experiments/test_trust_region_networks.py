@@ -87,16 +87,18 @@ def test_every_method_has_as_many_different_trials():
     assert all(trials[0] == networks.PAPER_CONSTANTS for name, trials in TRIALS.items() if name not in FIRST_ORDER)
 
 
-def test_experiment_writes_its_results_and_resumes(tmp_path, capsys):
+def test_experiment_writes_its_results_and_resumes(tmp_path, capsys, figures):
     arguments = ["--scale", "quick", "--seeds", "1", "--workers", "1", "--output", str(tmp_path)]
     networks.main([*arguments, "--only", "second"])
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
     second = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     networks.main(arguments)
     assert second.items() <= {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}.items()
-    figures = {f"by_{axis}.png" for axis in networks.AXES} | {"ellipsoids.png", "ellipsoids_paper_constants.png"}
-    tables = {"ellipsoids.md", "orders.md", "ends.md", "runs.csv", "configuration.json"}
-    assert {path.name for path in tmp_path.iterdir()} == figures | tables | {"runs"}
+    names = {f"by_{axis}.svg" for axis in networks.AXES} | {"ellipsoids.svg", "ellipsoids_paper_constants.svg"}
+    drawn = figures(tmp_path)
+    assert {name for name in drawn if name.endswith("svg")} == names
+    tables = {"ellipsoids.md", "orders.md", "ends.md", "runs.csv", "curves.csv", "configuration.json"}
+    assert {path.name for path in tmp_path.iterdir()} == drawn.keys() | tables | {"runs"}
     # Three networks; of each seven methods' two trials and one run, and three runs with the paper's constants.
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1 + 3 * (7 * 3 + 3)
     assert "TR RMSProp" in capsys.readouterr().out

@@ -66,12 +66,13 @@ def test_a_constant_that_first_raises_the_loss_is_not_chosen(monkeypatch):
     assert steps_to(minimize(ILL, START, METHODS["AdaGrad"], 100.0)) < steps_to(run)
 
 
-def test_experiment_writes_its_figures_and_table(monkeypatch, tmp_path):
+def test_experiment_writes_its_figures_and_table(monkeypatch, tmp_path, figures):
     monkeypatch.setattr(quadratics, "GRID", (0.018, 0.032))
     monkeypatch.setattr(quadratics, "MOST_STEPS", 20)
     quadratics.main(["--output", str(tmp_path)])
-    files = {"paths.png", "twins.png", "table.md", "losses.csv", "configuration.json"}
-    assert {path.name for path in tmp_path.iterdir()} == files
+    drawn = figures(tmp_path)
+    assert {"paths.svg", "twins.svg"} < drawn.keys()
+    assert {path.name for path in tmp_path.iterdir()} == drawn.keys() | {"table.md", "losses.csv", "configuration.json"}
     assert len((tmp_path / "table.md").read_text().splitlines()) == 2 + len(METHODS)
     with (tmp_path / "losses.csv").open(encoding="utf-8", newline="") as file:
         assert {row["method"] for row in csv.DictReader(file)} == set(METHODS)

@@ -23,7 +23,9 @@ def test_steps_stay_in_the_region_and_the_ellipsoid_and_lanczos_go_further_down(
 
 def test_experiment_writes_the_picture_and_its_table(tmp_path):
     main(["--output", str(tmp_path)])
-    assert {path.name for path in tmp_path.iterdir()} == {"step.png", "table.md", "steps.csv", "configuration.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("step.png", "step.svg", "table.md", "steps.csv", "configuration.json")
+    }
     with (tmp_path / "steps.csv").open(encoding="utf-8", newline="") as file:
         written = [float(row["decrease"]) for row in csv.DictReader(file)]
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()[2:]

@@ -6,6 +6,6 @@ constant, 1e-4. The paper does not say with which ψ it starts. At rest, the run
 a loop in NumPy runs beside it. Nothing is random and there are no data, hence no ``--seeds`` and no ``--data``.
 """
 
-from experiments.papers.nonsmooth_valley.report import main
+from experiments.papers.nonsmooth_valley.report import main, redraw
 
-__all__ = ["main"]
+__all__ = ["main", "redraw"]

@@ -4,21 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 import experiments.papers.nonsmooth_valley
 from experiments.lib.command_line import parser
 from experiments.lib.comparison import explained
-from experiments.lib.curves import markdown_table, write_csv, write_json
+from experiments.lib.curves import markdown_table, read_csv, write_csv, write_json
+from experiments.lib.figures import drawing
 from experiments.lib.runs import code_version, execute, versions
 from experiments.papers.nonsmooth_valley.loss import START, loss
 from experiments.papers.nonsmooth_valley.runs import LIBRARIES, TOLERANCE, job
 
-__all__ = ["main", "statements"]
+__all__ = ["main", "redraw", "statements"]
 
 SETTINGS: Final = ((0.5, 0.01), (0.5, 0.1), (1.3, 0.1))
 """The paper's (α, β), in its order."""
@@ -53,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with explained():
         computed = execute(jobs, folder / "runs", options.workers, "descents")
     results = dict(zip(cases, computed, strict=True))
-    draw(results, folder / "figure_1.png")
     write_csv(folder / "curves.csv", _curve_rows(results))
+    redraw(folder)
     write_csv(folder / "oscillations.csv", _oscillation_rows(results))
     configuration = {
         "scale": options.scale,
@@ -70,26 +67,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
 
 
+def redraw(folder: Path) -> None:
+    """Draw the figure from the file of the curves in the folder."""
+    results: Results = {}
+    for row in read_csv(folder / "curves.csv"):
+        key = (row["start"], (float(row["alpha"]), float(row["beta"])))
+        result = results.setdefault(key, {"step": [], "theta": [], "loss": []})
+        result["step"].append(int(row["step"]))
+        result["theta"].append((float(row["theta_1"]), float(row["theta_2"])))
+        result["loss"].append(float(row["loss"]))
+    draw(results, folder / "figure_1")
+
+
 def draw(results: Results, path: Path) -> None:
-    """A row for each initial speed: three trajectories over level sets, and the losses."""
-    figure, axes = plt.subplots(len(SPEEDS), 4, figsize=(17, 4.2 * len(SPEEDS)), layout="constrained")
-    for row, name in zip(axes, SPEEDS, strict=True):
-        for i, (panel, setting) in enumerate(zip(row, SETTINGS, strict=False)):
-            result = results[name, setting]
-            theta = np.array(result["theta"])
-            _level_sets(panel, theta)
-            panel.plot(*theta.T, color=f"C{i}", linewidth=1.0)
-            panel.plot(*START, "kx", markersize=8)
-            panel.plot(1, 1, "k*", markersize=9)
-            panel.set(title=f"({'abc'[i]}) α = {setting[0]:g}, β = {setting[1]:g}", xlabel="θ₁", ylabel="θ₂")
-            label = f"α = {setting[0]:g}, β = {setting[1]:g}"
-            row[3].semilogy(result["step"], result["loss"], color=f"C{i}", linewidth=0.9, label=label)
-        row[3].set(title=f"(d) loss; start: {name}", xlabel="step", ylabel="J(θ)")
-        row[3].locator_params(axis="x", nbins=4)
-        row[3].legend(fontsize="small")
-        row[3].grid(alpha=0.25)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    """Two rows for each initial speed: three trajectories over level sets, and the losses."""
+    with drawing(path, rows=2 * len(SPEEDS), columns=2, height=5.2 * len(SPEEDS)) as (_, axes):
+        for four, name in zip(axes.reshape(len(SPEEDS), 4), SPEEDS, strict=True):
+            for i, (panel, setting) in enumerate(zip(four, SETTINGS, strict=False)):
+                result = results[name, setting]
+                theta = np.array(result["theta"])
+                _level_sets(panel, theta)
+                panel.plot(*theta.T, color=f"C{i}", linewidth=1.0)
+                panel.plot(*START, "kx", markersize=8)
+                panel.plot(1, 1, "k*", markersize=9)
+                label = f"α = {setting[0]:g}, β = {setting[1]:g}"
+                panel.set(title=f"({'abc'[i]}) {label}; start: {name}", xlabel="θ₁", ylabel="θ₂")
+                four[3].semilogy(result["step"], result["loss"], color=f"C{i}", linewidth=0.9, label=label)
+            four[3].set(title=f"(d) loss; start: {name}", xlabel="step", ylabel="J(θ)")
+            four[3].locator_params(axis="x", nbins=4)
+            four[3].legend()
+            four[3].grid(alpha=0.25)
 
 
 def _level_sets(axes: Any, theta: np.ndarray) -> None:

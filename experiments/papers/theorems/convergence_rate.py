@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lib.curves import markdown_table, write_csv
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import Job
+from experiments.lib.styles import OPTIMIZERS
 from experiments.papers.theorems.inclusion import solve
 from experiments.papers.theorems.landscapes import LINES, Line
 from indian_core.energy import energies, energy_gradient, quasi_gradient_constant
@@ -116,7 +114,7 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
         for t, loss, above in list(zip(result["t"], result["loss"], result["bound"], strict=True))[::5]
     ]
     write_csv(folder / "convergence_rate.csv", rows)
-    _draw(found, folder / "convergence_rate.png")
+    _draw(found, folder / "convergence_rate")
     header = ["loss", "a of E", "predicted", "found, α = 0.5, β = 0.1", "found, α = 2, β = 1"]
     header += ["largest t·J for t >= 1", "t·J at the end", "E within its bound", "bound over J at the end"]
     table = []
@@ -149,17 +147,18 @@ def _looseness(both: Sequence[Mapping[str, Any]]) -> str:
 
 def _draw(found: Mapping[tuple[str, float, float], Mapping[str, Any]], path: Path) -> None:
     alpha, beta = DAMPINGS[0]
-    figure, axes = plt.subplots(2, 4, figsize=(17, 7.6), layout="constrained", sharex=True)
-    for axis, name in zip(axes.flat, LINES, strict=True):
-        result = found[name, alpha, beta]
-        t, loss = np.array(result["t"]), np.abs(result["loss"])
-        above = np.array([np.nan if value is None else value for value in result["bound"]])
-        axis.loglog(t[1:], np.where(loss > FLOOR, loss, np.nan)[1:], color="C0", label="J(θ(t))")
-        axis.loglog(t[1:], np.where(above > FLOOR, above, np.nan)[1:], "k--", linewidth=1, label="bound of the proof")
-        axis.loglog(t[t >= 1], result["largest_t_loss"] / t[t >= 1], color="C3", linestyle=":", label="C/t")
-        axis.set(title=name, xlabel="t", ylim=(1e-18, 1e2))
-        axis.grid(alpha=0.25)
-    axes.flat[0].legend(fontsize="small")
-    figure.suptitle(f"α = {alpha:g}, β = {beta:g}", fontsize="medium")
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    title = f"α = {alpha:g}, β = {beta:g}"
+    with drawing(path, title, len(LINES) // 2, 2, height=9.5, sharex=True) as (figure, axes):
+        for axis, name in zip(axes.flat, LINES, strict=True):
+            result = found[name, alpha, beta]
+            t, loss = np.array(result["t"]), np.abs(result["loss"])
+            above = np.array([np.nan if value is None else value for value in result["bound"]])
+            loss, above = (np.where(values > FLOOR, values, np.nan) for values in (loss, above))
+            axis.loglog(t[1:], loss[1:], color=OPTIMIZERS["INDIAN"].colour, label="J(θ(t))")
+            axis.loglog(t[1:], above[1:], "k--", linewidth=1, label="bound of the proof")
+            axis.loglog(t[t >= 1], result["largest_t_loss"] / t[t >= 1], color="C3", linestyle=":", label="C/t")
+            axis.set(title=name, ylim=(1e-18, 1e2))
+            axis.grid(alpha=0.25)
+        for axis in axes[-1]:
+            axis.set_xlabel("t")
+        legend_below(figure, axes.flat)

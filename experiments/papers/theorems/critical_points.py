@@ -9,13 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments.lib.curves import markdown_table, write_csv
+from experiments.lib.figures import drawing
 from experiments.lib.runs import Job
 from experiments.papers.theorems import relu_regression as regression
 from indian_core.energy import energies
@@ -139,7 +136,7 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
         )
     ]
     write_csv(folder / "critical_points.csv", rows)
-    _draw(runs, folder / "critical_points.png")
+    _draw(runs, folder / "critical_points")
     header = ["start", "q", "at (½, ½)", "at (0, ½)", "at (½, 0)", "at (0, 0)", "on the way"]
     header += ["median distance", "the largest", "distance over √γ_k"]
     table = []
@@ -165,20 +162,19 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
 
 
 def _draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(16, 4.4), layout="constrained")
-    for i, (power, result) in enumerate(zip(POWERS, runs, strict=True)):
-        steps, of_group = result["steps"], result["groups"]["random"]
-        axes[0].loglog(steps, of_group["distance"][0], color=f"C{i}", label=f"q = {power:g}")
-        axes[0].loglog(steps, np.sqrt(result["step_sizes"]), color=f"C{i}", linestyle=":", linewidth=0.8)
-        axes[1].semilogx(steps, of_group["energy"], color=f"C{i}", label=f"q = {power:g}")
-    axes[1].axhline(runs[0]["energy_limit"], color="black", linestyle=":", label="E at (½, ½)")
-    for i, (group, of_group) in enumerate(runs[1]["groups"].items()):
-        axes[2].loglog(steps, of_group["distance_to_critical"], color=f"C{i}", label=f"start: {group}")
-    axes[0].set(title="random starts; dotted: √γ_k", xlabel="step", ylabel="distance to the D-critical points, median")
-    axes[1].set(title="random starts", xlabel="step", ylabel="E, median")
-    axes[2].set(title=f"q = {POWERS[1]:g}", xlabel="step", ylabel="distance to the critical point, median")
-    for axis in axes:
-        axis.legend(fontsize="small")
-        axis.grid(alpha=0.25)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=3, height=9) as (_, axes):
+        first, second, third = axes.flat
+        for i, (power, result) in enumerate(zip(POWERS, runs, strict=True)):
+            steps, of_group = result["steps"], result["groups"]["random"]
+            first.loglog(steps, of_group["distance"][0], color=f"C{i}", label=f"q = {power:g}")
+            first.loglog(steps, np.sqrt(result["step_sizes"]), color=f"C{i}", linestyle=":", linewidth=0.8)
+            second.semilogx(steps, of_group["energy"], color=f"C{i}", label=f"q = {power:g}")
+        second.axhline(runs[0]["energy_limit"], color="black", linestyle=":", label="E at (½, ½)")
+        for i, (group, of_group) in enumerate(runs[1]["groups"].items()):
+            third.loglog(runs[1]["steps"], of_group["distance_to_critical"], color=f"C{i}", label=f"start: {group}")
+        first.set(title="random starts; dotted: √γ_k", ylabel="median distance\nto D-critical points")
+        second.set(title="random starts", ylabel="median of E")
+        third.set(title=f"q = {POWERS[1]:g}", xlabel="step", ylabel="median distance\nto the critical point")
+        for axis in axes.flat:
+            axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            axis.grid(alpha=0.25)

@@ -9,14 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
 
 from experiments.lib.curves import markdown_table, write_csv
+from experiments.lib.figures import drawing
 from experiments.lib.runs import Job
 from experiments.papers.nonsmooth_valley import loss as valley
 from experiments.papers.theorems.landscapes import LANDSCAPES
@@ -149,7 +146,7 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
     ]
     write_csv(folder / "energy_of_steps.csv", rows)
     write_csv(folder / "energy_of_steps_on_quadratics.csv", quadratic)
-    _draw(sizes, smooth, kink, folder / "energy_of_steps.png")
+    _draw(sizes, smooth, kink, folder / "energy_of_steps")
     orders = [None, *(float(np.log2(a["distance"] / b["distance"])) for a, b in pairwise(smooth))]
     first = markdown_table(
         ["γ", "largest distance of E to E of the solution", "order in γ", "steps that raise E"],
@@ -196,21 +193,18 @@ def _draw(
     kink: Sequence[Mapping[str, Any]],
     path: Path,
 ) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(16, 4.4), layout="constrained")
-    for axis, kind, of_kind in ((axes[0], "smooth", smooth), (axes[1], "kink", kink)):
-        for size, result in list(zip(sizes[kind], of_kind, strict=True))[::2]:
-            axis.semilogy(result["t"], result["energy"], linewidth=1, label=f"γ = {size:.3g}")
-        axis.set(xlabel="kγ", ylabel="E", title=SMOOTH if kind == "smooth" else "the valley of Figure 1")
-        axis.legend(fontsize="small")
-        axis.grid(alpha=0.25)
-    axes[2].loglog(
-        sizes["smooth"], [r["distance"] for r in smooth], "o-", label="smooth: distance of E to the solution's"
-    )
-    axes[2].loglog(sizes["kink"], [r["largest_raise"] for r in kink], "s-", label="valley: largest raise by a step")
-    reference = np.array(sizes["kink"])
-    axes[2].loglog(reference, kink[0]["largest_raise"] * reference / reference[0], "k:", label="∝ γ")
-    axes[2].set(xlabel="γ")
-    axes[2].legend(fontsize="small")
-    axes[2].grid(alpha=0.25)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, rows=3, height=9.5) as (_, axes):
+        *upper, last = axes.flat
+        for axis, kind, of_kind in zip(upper, ("smooth", "kink"), (smooth, kink), strict=True):
+            for size, result in list(zip(sizes[kind], of_kind, strict=True))[::2]:
+                axis.semilogy(result["t"], result["energy"], linewidth=1, label=f"γ = {size:.3g}")
+            axis.set(xlabel="kγ", ylabel="E", title=SMOOTH if kind == "smooth" else "the valley of Figure 1")
+        distances, raises = [r["distance"] for r in smooth], [r["largest_raise"] for r in kink]
+        last.loglog(sizes["smooth"], distances, "o-", label="smooth: distance\nof E to the solution's")
+        last.loglog(sizes["kink"], raises, "s-", label="valley: largest\nraise by a step")
+        reference = np.array(sizes["kink"])
+        last.loglog(reference, raises[0] * reference / reference[0], "k:", label="∝ γ")
+        last.set(xlabel="γ")
+        for axis in axes.flat:
+            axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            axis.grid(alpha=0.25)

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
 
 from experiments.lib.curves import markdown_table, write_csv
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import Job
+from experiments.lib.styles import OPTIMIZERS
 from experiments.papers.theorems.inclusion import solve
 from experiments.papers.theorems.landscapes import LANDSCAPES, LINES
 from indian_core.dynamics import phase_from_velocity, velocity_from_phase
@@ -99,7 +97,7 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
         for (name, alpha, beta), result in zip(cases, results, strict=True)
     ]
     write_csv(folder / "energy_rates.csv", rows)
-    _draw(results[0], f"{cases[0][0]}; α = {cases[0][1]:g}, β = {cases[0][2]:g}", folder / "energy_rates.png")
+    _draw(results[0], f"{cases[0][0]}; α = {cases[0][1]:g}, β = {cases[0][2]:g}", folder / "energy_rates")
     columns = ["corrected_minimum", "corrected_maximum", "corrected_total", "printed_minimum", "printed_maximum"]
     header = ["loss", "E_min", "E_max", "E", "E_min as printed", "E_max as printed"]
     table = []
@@ -114,14 +112,12 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path) -> str:
 
 
 def _draw(result: Mapping[str, Any], title: str, path: Path) -> None:
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for i, (axis, name) in enumerate(zip(axes, ("E_min", "E_max"), strict=True)):
-        axis.plot(result["t"], result["lost"][i], color="C0", linewidth=3, label="lost along the solution")
-        axis.plot(result["t"], result["integrals"][i], "k--", linewidth=1.2, label="integral of the corrected rate")
-        axis.plot(result["t"], result["integrals"][1 - i], color="C3", linestyle=":", label="of the rate as printed")
-        axis.set(xlabel="t", title=f"{name}(0) − {name}(t)")
-        axis.grid(alpha=0.25)
-    axes[0].legend(fontsize="small")
-    figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, title, columns=2, height=3.8) as (figure, axes):
+        for i, (axis, name) in enumerate(zip(axes.flat, ("E_min", "E_max"), strict=True)):
+            t, lost, (corrected, printed) = result["t"], result["lost"][i], result["integrals"][:: 1 - 2 * i]
+            axis.plot(t, lost, color=OPTIMIZERS["INDIAN"].colour, linewidth=3, label="lost along the solution")
+            axis.plot(t, corrected, "k--", linewidth=1.2, label="integral of the corrected rate")
+            axis.plot(t, printed, color="C3", linestyle=":", label="of the rate as printed")
+            axis.set(xlabel="t", title=f"{name}(0) − {name}(t)")
+            axis.grid(alpha=0.25)
+        legend_below(figure, axes.flat)

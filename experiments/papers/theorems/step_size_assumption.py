@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov  # type: ignore[import-untyped]
 
 from experiments.lib.curves import markdown_table, write_csv
+from experiments.lib.figures import drawing, legend_below
 from experiments.lib.runs import Job
 from experiments.papers.theorems import relu_regression as regression
 from indian_core.dynamics import pre_form, velocity_step
@@ -133,7 +130,7 @@ def report(results: Sequence[Mapping[str, float]], folder: Path) -> str:
     sizes = [LARGEST / 2**i for i in range(n)]
     rows = [{"step_size": s} | dict(a) | dict(b) for s, a, b in zip(sizes, noise, kink, strict=True)]
     write_csv(folder / "constant_steps.csv", rows)
-    _draw(sizes, noise, kink, folder / "step_size_assumption.png")
+    _draw(sizes, noise, kink, folder / "step_size_assumption")
     powers = {
         key: float(np.polyfit(np.log(sizes[1:]), np.log([r[key] for r in of_kind[1:]]), 1)[0])
         for of_kind, keys in ((noise, ("spread", "excess")), (kink, ("distance",)))
@@ -160,14 +157,12 @@ def report(results: Sequence[Mapping[str, float]], folder: Path) -> str:
 def _draw(
     sizes: Sequence[float], noise: Sequence[Mapping[str, float]], kink: Sequence[Mapping[str, float]], path: Path
 ) -> None:
-    figure, axis = plt.subplots(figsize=(7, 4.6), layout="constrained")
-    axis.loglog(sizes, [r["spread"] for r in noise], "oC0", label="noise: spread of θ")
-    axis.loglog(sizes, [r["predicted"] for r in noise], "C0", linewidth=0.9, label="predicted, ∝ √γ for small γ")
-    axis.loglog(sizes, [r["excess"] for r in noise], "^C2", label="noise: mean of J − J(½)")
-    axis.loglog(sizes, [r["distance"] for r in kink], "sC1", label="kink of |θ|, no noise: largest |θ|")
-    axis.loglog(sizes, [r["cycle"] for r in kink], "C1", linewidth=0.9, label="width of a cycle of two points, ∝ γ")
-    axis.set(xlabel="constant γ")
-    axis.legend(fontsize="small")
-    axis.grid(alpha=0.25)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    with drawing(path, height=5) as (figure, ((axis,),)):
+        axis.loglog(sizes, [r["spread"] for r in noise], "oC0", label="noise: spread of θ")
+        axis.loglog(sizes, [r["predicted"] for r in noise], "C0", linewidth=0.9, label="predicted, ∝ √γ for small γ")
+        axis.loglog(sizes, [r["excess"] for r in noise], "^C2", label="noise: mean of J − J(½)")
+        axis.loglog(sizes, [r["distance"] for r in kink], "sC1", label="kink of |θ|, no noise: largest |θ|")
+        axis.loglog(sizes, [r["cycle"] for r in kink], "C1", linewidth=0.9, label="width of a cycle of two points, ∝ γ")
+        axis.set(xlabel="constant γ")
+        axis.grid(alpha=0.25)
+        legend_below(figure, [axis])

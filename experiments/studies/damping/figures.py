@@ -9,6 +9,7 @@ from typing import Any, Final
 import matplotlib
 
 from experiments.lib.curves import Panel, draw_runs
+from experiments.lib.figures import write
 from experiments.lib.styles import READABLE, Style, styles
 from experiments.lib.tuning import final as end_of
 from experiments.studies.damping.contestants import AT_EQUAL_HYPERPARAMETERS, BASES, VARIANTS
@@ -60,7 +61,7 @@ def draw_gains(path: Path, title: str, plan: Plan, searched: Mapping[str, Search
             row[0].set_ylabel("gain over the smallest r")
             row[-1].legend(frameon=False)
         figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
-        _save(figure, path)
+        write(figure, path)
 
 
 def _draw_gain(axis: Any, losses: Mapping[float, float], style: Style, label: str) -> None:
@@ -97,7 +98,7 @@ def draw_ends(path: Path, title: str, plan: Plan, finals: Finals) -> None:
         axis.set(xlabel=f"validation loss after {plan.sizes.steps} steps")
         axis.grid(axis="x", alpha=0.25)
         figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
-        _save(figure, path)
+        write(figure, path)
 
 
 def draw_curves(path: Path, title: str, plan: Plan, finals: Finals) -> None:
@@ -125,7 +126,7 @@ def draw_curves(path: Path, title: str, plan: Plan, finals: Finals) -> None:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
         figure.suptitle("\n".join(textwrap.wrap(title, _TITLE)), fontsize=11)
-        _save(figure, path)
+        write(figure, path)
 
 
 def draw_summary(path: Path, plans: Mapping[str, Plan], finals: Mapping[str, Finals]) -> None:
@@ -156,7 +157,7 @@ def draw_summary(path: Path, plans: Mapping[str, Plan], finals: Mapping[str, Fin
         axis.set_ylim(max(places, default=0) + 0.6, -1.4)
         axis.set(xlabel="change of the validation loss at equal learning rate and momentum, same seed (left is better)")
         axis.grid(axis="x", alpha=0.25)
-        _save(figure, path)
+        write(figure, path)
 
 
 def _interesting(runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, float]:
@@ -171,10 +172,3 @@ def _interesting(runs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[float, fl
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = 0.05 * (high - low) + 1e-6
     return low - margin, high + margin
-
-
-def _save(figure: Any, path: Path) -> None:
-    """As PNG and as SVG, the same bytes for the same figure."""
-    figure.savefig(path.with_suffix(".png"))
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    plt.close(figure)

@@ -8,6 +8,6 @@ their place at the quick scale, and where CIFAR-10 or MNIST cannot be downloaded
     python -m experiments family_map --data DIR
 """
 
-from experiments.studies.family_map.report import main
+from experiments.studies.family_map.report import main, redraw
 
-__all__ = ["main"]
+__all__ = ["main", "redraw"]

@@ -1,19 +1,16 @@
-"""The map as a picture: one row for each task, training loss beside test accuracy."""
+"""The map as a picture: for each task, training loss above test accuracy."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
+from experiments.lib.figures import drawing, legend_below
 from experiments.studies.family_map.outcomes import Outcome, TaskMap, best
 from experiments.studies.family_map.points import DEFAULT_PAIR, Point, nesterov, place
 
@@ -79,16 +76,12 @@ class Cell(NamedTuple):
 
 
 def draw(path: Path, title: str, maps: Mapping[str, TaskMap]) -> None:
-    """Draw all tasks and write a PNG."""
-    figure, axes = plt.subplots(len(maps), 2, figsize=(19, 7.2 * len(maps)), layout="constrained", squeeze=False)
-    for row, (task, found) in zip(axes, maps.items(), strict=True):
-        for axis, quantity in zip(row, QUANTITIES, strict=True):
-            _panel(axis, task, found, quantity)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="large", frameon=False)
-    figure.suptitle(title, fontsize="large")
-    figure.savefig(path, dpi=85)
-    plt.close(figure)
+    """Draw all tasks, and write PNG and SVG."""
+    panels = [(task, found, quantity) for task, found in maps.items() for quantity in QUANTITIES]
+    with drawing(path, title, len(panels), height=1 + 4.4 * len(panels)) as (figure, axes):
+        for axis, panel in zip(axes.flat, panels, strict=True):
+            _panel(axis, *panel)
+        legend_below(figure, axes.flat)
 
 
 def _panel(axis: Any, task: str, found: TaskMap, quantity: Quantity) -> None:
@@ -112,7 +105,7 @@ def _panel(axis: Any, task: str, found: TaskMap, quantity: Quantity) -> None:
     top = _lines(axis, momenta, cells)
     _marks(axis, found, top)
     _axes(axis, found, adams)
-    axis.set_title(f"{task}: {quantity.title} (Adam's best: {quantity.text(level)})", fontsize="large")
+    axis.set_title(f"{task}: {quantity.title} (Adam's best: {quantity.text(level)})")
     axis.figure.colorbar(plt.cm.ScalarMappable(norm, colors), ax=axis, label=quantity.label, extend="both", pad=0.01)
 
 
@@ -142,9 +135,10 @@ def _fill(
         text,
         ha="center",
         va="center",
-        fontsize=8 if outcome.diverged() else 12,
+        fontsize=6.5 if outcome.diverged() else 9,
         color="white" if dark else "black",
-        path_effects=[withStroke(linewidth=3, foreground=color)],
+        # Over the lines; an outline in its place makes each number many paths.
+        bbox={"facecolor": color, "edgecolor": "none", "pad": 0.6},
         zorder=5,
     )
 
@@ -153,7 +147,7 @@ def _frame(axis: Any, cell: Cell, style: Any) -> None:
     width, height = cell.right - cell.left, cell.top - cell.bottom
     axis.add_patch(
         Rectangle(
-            (cell.left, cell.bottom), width, height, fill=False, edgecolor="black", ls=style, linewidth=2.5, zorder=4
+            (cell.left, cell.bottom), width, height, fill=False, edgecolor="black", ls=style, linewidth=2, zorder=4
         )
     )
 
@@ -182,17 +176,13 @@ def _marks(axis: Any, found: TaskMap, top: float) -> None:
     for mark, (pair, outcome) in zip(MARKS, found.pairs.items(), strict=False):
         ratio, memory = _position(outcome)
         highest = max(highest, 1.35 * memory)
-        axis.plot(ratio, memory, "o", ms=11, mfc="gold", mec="black", zorder=6)
-        axis.annotate(mark, (ratio, memory), ha="center", va="center", fontsize=9, fontweight="bold", zorder=7)
+        axis.plot(ratio, memory, "o", ms=9, mfc="gold", mec="black", zorder=6)
+        axis.annotate(mark, (ratio, memory), ha="center", va="center", fontsize=7, fontweight="bold", zorder=7)
         name = f"{mark}: (α, β) = ({pair[0]:g}, {pair[1]:g}){', the default' if pair == DEFAULT_PAIR else ''}"
         axis.plot([], [], "o", mfc="gold", mec="black", ls="none", label=name)
     axis.set_ylim(top=highest)
-    axis.add_patch(
-        Rectangle((1, 1), 0, 0, fill=False, lw=2.5, label="best by validation loss: beyond Nesterov, and Adam")
-    )
-    axis.add_patch(
-        Rectangle((1, 1), 0, 0, fill=False, lw=2.5, ls=DASHED, label="best by validation loss: up to Nesterov")
-    )
+    axis.add_patch(Rectangle((1, 1), 0, 0, fill=False, lw=2.5, label="best trial beyond Nesterov, and Adam"))
+    axis.add_patch(Rectangle((1, 1), 0, 0, fill=False, lw=2.5, ls=DASHED, label="best trial up to Nesterov"))
 
 
 def _position(outcome: Outcome) -> tuple[float, float]:

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from experiments.lib.comparison import Comparison, Contestant, Entry
+from experiments.lib.curves import read_csv
 from experiments.lib.tuning import final
-from experiments.studies.family_map.points import Point
+from experiments.papers.image_classification import settings_label
+from experiments.studies.family_map.points import PAIRS, Point
 from experiments.studies.family_map.tasks import Map
 
-__all__ = ["CHOOSE_BY", "Outcome", "TaskMap", "best", "difference", "read"]
+__all__ = ["CHOOSE_BY", "Outcome", "TaskMap", "best", "difference", "read", "saved"]
 
 CHOOSE_BY: Final = "validation_loss"
 
@@ -87,6 +90,58 @@ def read(of: Map, found: Comparison) -> TaskMap:
         adams={momentum: outcome(contestant) for momentum, contestant in of.adams.items()},
         check=(point, outcome(check)),
         pairs={pair: outcome(contestant) for pair, contestant in of.pairs.items()},
+    )
+
+
+def saved(folder: Path) -> dict[str, TaskMap]:
+    """What `read` returned, by task, from map.csv and runs.csv; numbers have the digits that they have there."""
+    runs: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in read_csv(folder / "runs.csv"):
+        runs.setdefault((row["task"], row["optimizer"]), []).append(row)
+    by_label = {settings_label(*pair): pair for pair in PAIRS}
+    tasks: dict[str, list[dict[str, str]]] = {}
+    for row in read_csv(folder / "map.csv"):
+        tasks.setdefault(row["task"], []).append(row)
+    maps = {}
+    for task, rows in tasks.items():
+        points, adams, pairs, checks = {}, {}, {}, []
+        for row in rows:
+            label, momentum = row["optimizer"], float(row["momentum"])
+            outcome = _saved_outcome(row, runs[task, label])
+            if label.startswith("Adam"):
+                adams[momentum] = outcome
+            elif label in by_label:
+                pairs[by_label[label]] = outcome
+            else:
+                at = Point(momentum, float(row["ratio"]))
+                if label == at.label:
+                    points[at] = outcome
+                else:
+                    checks.append((at, outcome))
+        maps[task] = TaskMap(points, adams, checks[0], pairs)
+    return maps
+
+
+def _saved_outcome(row: Mapping[str, str], runs: Sequence[Mapping[str, str]]) -> Outcome:
+    """From a row of map.csv, and the rows of runs.csv of the same contestant."""
+    ended = [run for run in runs if run["stage"] == "final"]
+    pairs = (pair.split("=") for pair in ended[0]["hyperparameters"].split())
+    results: list[dict[str, Any]] = [
+        {"diverged": run["diverged"] == "True"}
+        | {key: [float(value)] for key, value in run.items() if value and key.endswith(("_loss", "_accuracy"))}
+        for run in ended
+    ]
+    return Outcome(
+        label=row["optimizer"],
+        chosen={key: float(value) for key, value in pairs},
+        edge=row["edge_of_learning_rates"],
+        search_loss=float(row["validation_loss_of_trial"]),
+        accuracies=[
+            0.0 if run["diverged"] == "True" else float(run["validation_accuracy"])
+            for run in runs
+            if run["stage"] == "search"
+        ],
+        runs=results,
     )
 
 

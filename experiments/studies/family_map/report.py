@@ -1,5 +1,6 @@
 """Search, train, and write the figure, the tables and the configuration."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from experiments.lib.comparison import Comparison
 from experiments.studies.family_map import verdicts
 from experiments.studies.family_map.common_settings import Setting, best_settings, contestants
 from experiments.studies.family_map.figure import draw
-from experiments.studies.family_map.outcomes import Outcome, TaskMap, read
+from experiments.studies.family_map.outcomes import Outcome, TaskMap, read, saved
 from experiments.studies.family_map.points import Point, place
 from experiments.studies.family_map.tasks import SCALES, Map, map_at
 
-__all__ = ["main"]
+__all__ = ["main", "redraw"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,13 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         confirmed = _compare(the_map, settings, options)
     text = _text(maps, settings, confirmed)
     _save(folder, the_map, maps, text, found, confirmed)
-    protocol = next(iter(the_map.protocols.values()))
-    draw(
-        folder / "family_map.png",
-        f"The family of INDIAN from rest, constant step, mean of {protocol.seeds} seeds",
-        maps,
-    )
+    redraw(folder)
     print(f"{text}\n\nWritten to {folder}")
+
+
+def redraw(folder: Path) -> None:
+    """Draw the figure from the files in the folder."""
+    tasks = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))["tasks"]
+    seeds = next(iter(tasks.values()))["seeds"]
+    title = f"The family of INDIAN from rest, constant step, mean of {seeds} seeds"
+    draw(folder / "family_map", title, saved(folder))
 
 
 def _compare(the_map: Map, settings: list[Setting] | None, options: Any) -> dict[str, Comparison]:
