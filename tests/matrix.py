@@ -86,6 +86,8 @@ OF_OTHER_LIBRARIES = ("equinox", "flax_linen", "flax_nnx", "optimistix")
 TESTS["jax"] += [f"--ignore=tests/jax/test_{name}.py" for name in OF_OTHER_LIBRARIES]
 
 TOOLS = ["pytest", "pytest-xdist", "hypothesis", "expecttest", "psutil", "scikit-learn", "setuptools"]
+# JAX 0.4.38 needs it to store compiled programs, and does not say so.
+TOOLS += ["importlib_resources"]
 SHOWN = ("torch", "jax", "optax", "keras", "tensorflow", "numpy")
 
 

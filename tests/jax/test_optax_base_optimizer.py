@@ -10,7 +10,7 @@ from optax import contrib
 from experiments.lib.jax_releases import optax_tree
 from experiments.lib.jax_releases import partition as partition_by_label
 from indian_jax import indian, power_decay
-from tests.releases import is_older, needs
+from tests.releases import is_older, needs_name
 
 MINIMUM = np.array([1.0, -1.0, 1.0])
 
@@ -38,9 +38,9 @@ def test_wrapped_optimizer_finds_the_minimum(make):
     tx = make()
     # Of the wrappers, SAM alone passes no arguments on, and Mechanic before Optax 0.2.5.
     takes_arguments = make is not WRAPPERS["sam"]
+    if is_older(optax, "0.2.7") and make is WRAPPERS["reduce_on_plateau"]:
+        pytest.skip("up to Optax 0.2.6 its state changes from a weak to a strong type, with any optimizer")
     if is_older(optax, "0.2.5"):
-        if make is WRAPPERS["reduce_on_plateau"]:
-            pytest.skip("before Optax 0.2.5 its state changes from a weak to a strong type")
         takes_arguments = takes_arguments and make is not WRAPPERS["mechanize"]
 
     def loss(params):
@@ -64,7 +64,7 @@ def test_wrapped_optimizer_finds_the_minimum(make):
     np.testing.assert_allclose(params, MINIMUM, rtol=3e-2, atol=3e-2)
 
 
-@needs(optax, "0.2.5", "optax.freeze")
+@needs_name(optax, "freeze")
 def test_frozen_parameters_stay_where_they_are():
     tx = optax.chain(indian(0.1), optax.freeze({"w": False, "b": True}))
     params = {"w": jnp.ones(2), "b": jnp.ones(2)}
