@@ -190,14 +190,14 @@ def test_a_step_of_a_subclass_that_raises_is_undone(tensor, options):
 
 
 def test_a_constraint_that_raises_finds_the_step_taken_as_on_the_optimizers_of_keras(tensor):
-    def constraint(value):
-        del value
-        raise OSError("no such constraint")
+    class Raising(keras.constraints.Constraint):
+        def __call__(self, w):
+            raise OSError("no such constraint")
 
     moved = []
     for optimizer in (INDIAN(0.1), keras.optimizers.SGD(0.1)):
         variables = make("INDIAN")[1]
-        variables[1].constraint = constraint
+        variables[1].constraint = Raising()
         optimizer.build(variables)
         before = snapshot(optimizer, variables)
         with pytest.raises(OSError, match="no such constraint"):

@@ -108,4 +108,4 @@ def test_an_error_at_a_number_that_is_none_changes_nothing(norm):
         for variable, old in zip(variables + optimizer.variables, before, strict=True):
             np.testing.assert_array_equal(np.asarray(variable.value), old)
         optimizer.apply([jnp.ones(2), jnp.ones(1)], variables)
-    assert int(optimizer.iterations) == 2
+    assert int(optimizer.iterations.value) == 2

@@ -25,6 +25,7 @@ from experiments.studies.damping.stages import (
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_rgb
+from matplotlib.transforms import blended_transform_factory
 
 __all__ = ["draw_curves", "draw_ends", "draw_gains", "draw_summary"]
 
@@ -148,14 +149,18 @@ def draw_summary(path: Path, plans: Mapping[str, Plan], finals: Mapping[str, Fin
             if values:
                 axis.plot(sum(values) / len(values), place, "|", color=style.colour, markersize=15, markeredgewidth=2.5)
         axis.axvline(0, color="black", linewidth=0.8)
+        # They would cross the names of the tasks.
+        axis.spines[["left", "right", "top"]].set_visible(False)
         axis.set_yticks(places, [label.removesuffix(f", as {BASES[plans[task].family][0]}") for task, label in rows])
         for task, of_task in shown.items():
             if of_task:
                 top = places[rows.index((task, next(iter(of_task))))] - 0.75
                 name = f"{plans[task].title}, against {BASES[plans[task].family][0]}"
-                axis.text(0, top, name, transform=axis.get_yaxis_transform(), fontsize=9, weight="bold", va="center")
+                across = blended_transform_factory(figure.transFigure, axis.transData)
+                text = axis.text(0.01, top, name, transform=across, fontsize=10, weight="bold", va="center")
+                text.set_in_layout(False)
         axis.set_ylim(max(places, default=0) + 0.6, -1.4)
-        axis.set(xlabel="change of the validation loss at equal learning rate and momentum, same seed (left is better)")
+        axis.set(xlabel="change of the validation loss, same seed (left is better)")
         axis.grid(axis="x", alpha=0.25)
         write(figure, path)
 

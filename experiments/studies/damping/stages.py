@@ -39,6 +39,9 @@ SEARCH_SEED: Final = 0
 
 CHOSEN_BY: Final = "validation_loss"
 
+SEARCHED: Final = "best of"
+"""How the words begin that say that an entry was searched."""
+
 Result = Mapping[str, Any]
 """What `experiments.studies.damping.training.train` returns."""
 
@@ -187,7 +190,7 @@ def entries(plan: Plan, searched: Mapping[str, Searched], rule: Callable[[float]
             found.append(Entry(f"{label}, r = {damping:g}", label, f"{variant.peer}'s η and μ", trial))
     number = len(searched[base].contestant.trials)
     trial = searched[damped].best_of_a_draw(number)
-    found.append(Entry(f"{damped}, searched", damped, f"best of {number} draws", trial))
+    found.append(Entry(f"{damped}, searched", damped, f"{SEARCHED} {number} draws", trial))
     return found
 
 
@@ -202,6 +205,8 @@ def at_equal_hyperparameters(plan: Plan, finals: Finals) -> dict[str, list[float
     for label, (entry, results) in finals.items():
         variant = VARIANTS.get(entry.optimizer)
         comparable = entry.optimizer in AT_EQUAL_HYPERPARAMETERS or (variant is not None and variant.peer == base)
+        # A search that ended there is no comparison at hyperparameters that were given.
+        comparable = comparable and not entry.chosen.startswith(SEARCHED)
         if comparable and (entry.trial.learning_rate, entry.trial.momentum) == (trial.learning_rate, trial.momentum):
             pairs = zip(results, finals[base][1], strict=True)
             differences = [end_of(result, CHOSEN_BY) - end_of(other, CHOSEN_BY) for result, other in pairs]
