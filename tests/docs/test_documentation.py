@@ -14,7 +14,6 @@ PAGES = [
     ROOT / "docs" / name
     for name in (
         "coming_from.md",
-        "troubleshooting.md",
         "quickstart/pytorch.md",
         "quickstart/keras.md",
         "quickstart/jax.md",
