@@ -19,6 +19,7 @@ def test_runs_on_small_networks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert f"| {method} | " in printed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("framework", trust_region.FRAMEWORKS)
 def test_every_timed_step_is_the_same(framework: str) -> None:
     search = trust_region.FRAMEWORKS[framework]((2, 5, 1), 4, 20)

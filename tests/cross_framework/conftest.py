@@ -9,7 +9,7 @@ from tests.cross_framework.network import NetworkCase
 from tests.cross_framework.processes import end_processes
 from tests.scopes import scope_of
 
-STEPS = {"fast": 300, "usual": 1_000}
+STEPS = {"fast": 300, "usual": 300}
 """Of every case at most, by scope; in a run of all tests, as many as the case has."""
 
 

@@ -352,6 +352,7 @@ def compiled_step(tx, value_fn, params):
     return jax.jit(step, donate_argnums=(0, 1)).lower(params, tx.init(params)).compile()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("hyperparameters", "trees"),
     [({"curvature": "none"}, 6), ({"max_iterations": 50}, 8), ({"max_iterations": 500}, 8)]
@@ -510,6 +511,7 @@ def test_a_fresh_state_can_be_donated_and_holds_no_nan(subproblem):
     assert state.report.accepted
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("subproblem", ["steihaug", "lanczos"])
 @pytest.mark.parametrize(("norm", "curvature"), [(None, "hessian"), ("rmsprop", "gauss_newton"), ("adagrad", "none")])
 def test_the_strict_modes_of_jax_change_nothing(subproblem, norm, curvature):

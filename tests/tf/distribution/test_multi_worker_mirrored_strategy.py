@@ -19,6 +19,7 @@ def run(run_program):
     return run_program("multi_worker_mirrored_strategy", [0, *ports], [1, *ports])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("worker", [0, 1])
 @pytest.mark.parametrize("quantity", ["theta", "phase"])
 def test_two_workers_take_the_steps_of_one_process(run, worker, quantity):
