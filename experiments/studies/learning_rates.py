@@ -23,8 +23,8 @@ LEARNING_RATES: Final[Mapping[str, Mapping[str, Sequence[float]]]] = {
     "quick": {"INDIAN": (0.05, 0.1), "INDIAN, RMSProp norm": (0.001, 0.003), "INDIAN, AdaGrad norm": (0.03, 0.1)},
     "standard": {
         "INDIAN": (0.0125, 0.025, 0.05, 0.1, 0.2),
-        "INDIAN, RMSProp norm": (0.0003, 0.001, 0.003, 0.01, 0.03),
-        "INDIAN, AdaGrad norm": (0.003, 0.01, 0.03, 0.1),
+        "INDIAN, RMSProp norm": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
+        "INDIAN, AdaGrad norm": (0.003, 0.01, 0.03, 0.1, 0.3),
     },
 }
 
